@@ -1,0 +1,60 @@
+"""The contract between Rekindle's rooms: custom resources, and the worker's task, progress and result.
+
+Models and pure functions on them live here; the YAML beside this package and docs/reference are generated from them.
+No I/O, no Kubernetes client and no other room may be imported.
+"""
+
+from rekindle_crds.engine import Engine, EngineSpec, EngineStatus, Operation
+from rekindle_crds.exits import ExitCode
+from rekindle_crds.labels import Label
+from rekindle_crds.meta import GROUP, VERSION, Condition, ObjectMeta
+from rekindle_crds.reasons import Reason
+from rekindle_crds.restore import RestoreJob, RestoreJobSpec, RestoreParameters
+from rekindle_crds.s3 import OutputLocation, SourceLocation
+from rekindle_crds.status import (
+    Attempt,
+    JobStatus,
+    Output,
+    OutputName,
+    Phase,
+    Progress,
+    Provenance,
+    Result,
+    Run,
+    Waiting,
+)
+from rekindle_crds.task import Manifest, ProgressLine, StepRecord, Task, TerminationMessage
+
+__all__ = [
+    "GROUP",
+    "VERSION",
+    "Attempt",
+    "Condition",
+    "Engine",
+    "EngineSpec",
+    "EngineStatus",
+    "ExitCode",
+    "JobStatus",
+    "Label",
+    "Manifest",
+    "ObjectMeta",
+    "Operation",
+    "Output",
+    "OutputLocation",
+    "OutputName",
+    "Phase",
+    "Progress",
+    "ProgressLine",
+    "Provenance",
+    "Reason",
+    "RestoreJob",
+    "RestoreJobSpec",
+    "RestoreParameters",
+    "Result",
+    "Run",
+    "SourceLocation",
+    "StepRecord",
+    "Task",
+    "TerminationMessage",
+    "Waiting",
+]

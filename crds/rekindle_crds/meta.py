@@ -1,0 +1,96 @@
+"""What every model of the contract is built on: naming, bounded types, object metadata and conditions."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic.alias_generators import to_camel
+
+GROUP = "rekindle.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
+"""A moment with the second precision of Kubernetes' metav1.Time."""
+
+ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
+"""The name of another object in the same namespace."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64)]
+"""A SHA-256 digest in lower-case hexadecimal."""
+
+
+def list_map(key: str) -> dict[str, Any]:
+    """Return the schema extension of a list whose elements are named by `key`."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+LIST_SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
+LIST_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+
+
+def cel(rule: str, message: str) -> dict[str, str]:
+    """Return one validation rule in the Common Expression Language, with the message that a user sees."""
+    return {"rule": rule, "message": message}
+
+
+class Contract(BaseModel):
+    """Base of every model: camelCase on the wire, immutable in memory, unknown fields of a newer version ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+    def wire(self) -> dict[str, Any]:
+        """Return the JSON form that Kubernetes stores: camelCase, without the fields that are not set."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class OwnerReference(Contract):
+    """The object that owns this one; it is deleted together with its owner."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool = False
+
+
+class ObjectMeta(Contract):
+    """The part of Kubernetes object metadata that Rekindle reads."""
+
+    name: str
+    namespace: str
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: list[OwnerReference] = []
+
+
+class Condition(Contract):
+    """One observation of the object's state, in the standard form of Kubernetes."""
+
+    type: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    """What is observed: Finished, Succeeded, Ready, Reconciling or Stalled."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds; Unknown while that is not decided yet."""
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
+    """Why, as one CamelCase word of the documented list of reasons."""
+    message: Annotated[str, StringConstraints(max_length=1024)] = ""
+    """Why, in a sentence for people."""
+    last_transition_time: Time
+    """When status last changed."""
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The metadata.generation that this condition was computed from."""

@@ -1,0 +1,192 @@
+"""What the operator reports of a job. Every list and string is bounded: a full status stays under 32 KiB."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from rekindle_crds.meta import LIST_ATOMIC, Condition, Contract, Sha256, Time, list_map
+from rekindle_crds.s3 import Key
+
+MAX_ATTEMPTS = 10
+MAX_LOG_LINES = 10
+LogLine = Annotated[str, StringConstraints(max_length=200)]
+
+
+class Phase(StrEnum):
+    """Where a job stands, in one word for people. Programs read the conditions."""
+
+    PENDING = "Pending"
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    SUSPENDED = "Suspended"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def finished(self) -> bool:
+        """Whether a job in this phase never changes again."""
+        return self in (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED)
+
+
+class Progress(Contract):
+    """How far the running attempt is."""
+
+    percent: Annotated[int, Field(ge=0, le=100)]
+    """Share of the work that is done, from 0 to 100."""
+    stage: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+    """The step that runs now, as the engine calls it."""
+
+
+class Waiting(Contract):
+    """Why nothing runs yet."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    """Why the job waits, as one word of the documented list of reasons."""
+    message: Annotated[str, StringConstraints(max_length=512)] = ""
+    """Why the job waits, in a sentence."""
+    position: Annotated[int, Field(ge=1)] | None = None
+    """About how many jobs go first, counting this one; coarse for long queues."""
+
+
+class Attempt(Contract):
+    """One pod that worked, or tried to work, for the job."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Counts the job's pods from 1."""
+    pod_name: Annotated[str, StringConstraints(max_length=253)]
+    """Name of the pod."""
+    pod_uid: Annotated[str, StringConstraints(max_length=36)]
+    """Uid of the pod; its outputs lie in a folder of this name."""
+    node_name: Annotated[str, StringConstraints(max_length=253)] | None = None
+    """The node that ran the pod."""
+    start_time: Time | None = None
+    """When the container started."""
+    completion_time: Time | None = None
+    """When the container ended."""
+    reason: Annotated[str, StringConstraints(max_length=64)] | None = None
+    """Why the attempt ended, as one word of the documented list of reasons."""
+    message: Annotated[str, StringConstraints(max_length=256)] | None = None
+    """Why the attempt ended, in the engine's words."""
+    exit_code: Annotated[int, Field(ge=0, le=255)] | None = None
+    """Exit code of the container."""
+    log_tail: Annotated[list[LogLine], Field(max_length=MAX_LOG_LINES, json_schema_extra=LIST_ATOMIC)] | None = None
+    """The last log lines of an attempt that failed."""
+
+
+class OutputName(StrEnum):
+    """What an output is for."""
+
+    RESULT = "Result"
+    PREVIEW = "Preview"
+    THUMBNAIL = "Thumbnail"
+
+
+class Output(Contract):
+    """One object that the engine wrote."""
+
+    name: OutputName
+    """What the object is: the full-size Result, a Preview for screens, or a Thumbnail for lists."""
+    key: Key
+    """Its key in the bucket of spec.output."""
+    sha256: Sha256
+    """SHA-256 of its bytes."""
+    bytes: Annotated[int, Field(ge=1)]
+    """Its size in bytes."""
+    width: Annotated[int, Field(ge=1, le=100_000)]
+    """Its width in pixels."""
+    height: Annotated[int, Field(ge=1, le=100_000)]
+    """Its height in pixels."""
+    media_type: Annotated[str, StringConstraints(max_length=64)]
+    """Its media type, for example image/jpeg."""
+
+
+class Model(Contract):
+    """A trained network that took part in a result."""
+
+    name: Annotated[str, StringConstraints(max_length=64)]
+    """Name and version of the model."""
+    sha256: Sha256
+    """SHA-256 of its weights."""
+    license: Annotated[str, StringConstraints(max_length=64)]
+    """Licence of its weights, as an SPDX identifier where there is one."""
+
+
+class Provenance(Contract):
+    """What made a result."""
+
+    engine: Annotated[str, StringConstraints(max_length=253)]
+    """Name of the Engine."""
+    image: Annotated[str, StringConstraints(max_length=512)] | None = None
+    """Container image of the Engine."""
+    version: Annotated[str, StringConstraints(max_length=64)]
+    """Name and version of the program, as it calls itself."""
+    models: Annotated[list[Model], Field(max_length=8, json_schema_extra=list_map("name"))] = []
+    """Trained networks that took part; empty for classical processing."""
+
+
+class Result(Contract):
+    """What the job made."""
+
+    outputs: Annotated[list[Output], Field(min_length=1, max_length=8, json_schema_extra=list_map("name"))]
+    """The objects that were written."""
+    manifest_key: Key
+    """Key of the manifest, which records every step and its parameters."""
+    provenance: Provenance
+    """What made the result."""
+    source_pixels: Annotated[int, Field(ge=1)]
+    """Width times height of the source."""
+    processing_milliseconds: Annotated[int, Field(ge=0)]
+    """Time from the source's first byte to the manifest's last."""
+    warnings: Annotated[
+        list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=4, json_schema_extra=LIST_ATOMIC)
+    ] = []
+    """What was asked for and could not be done by this engine."""
+
+
+class Run(Contract):
+    """The child Job that works for the job now, or did last."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Counts the child Jobs from 1."""
+    name: Annotated[str, StringConstraints(max_length=63)]
+    """Name of the child Job."""
+    uid: Annotated[str, StringConstraints(max_length=36)]
+    """Uid of the child Job."""
+
+
+class JobStatus(Contract):
+    """What the operator knows of the job. Only the operator writes it."""
+
+    observed_generation: int = -1
+    """The metadata.generation that this status was computed from; -1 until the operator has seen the job."""
+    phase: Phase | None = None
+    """Where the job stands in one word, for people; programs read the conditions."""
+    conditions: Annotated[list[Condition], Field(max_length=8, json_schema_extra=list_map("type"))] = []
+    """Finished (True on any end), Succeeded (Unknown until the end), and Ready, Reconciling and Stalled for tools
+    that follow kstatus."""
+    progress: Progress | None = None
+    """How far the running attempt is."""
+    waiting: Waiting | None = None
+    """Why nothing runs yet; absent when a container runs and after the end."""
+    engine_name: Annotated[str, StringConstraints(max_length=253)] | None = None
+    """The Engine that was chosen."""
+    node_name: Annotated[str, StringConstraints(max_length=253)] | None = None
+    """The node of the last attempt."""
+    attempt: Annotated[int, Field(ge=0)] | None = None
+    """How many pods have been tried."""
+    attempts: Annotated[list[Attempt], Field(max_length=MAX_ATTEMPTS, json_schema_extra=list_map("number"))] = []
+    """The last attempts, oldest first."""
+    disruptions: Annotated[int, Field(ge=0)] | None = None
+    """How many attempts were disrupted; they cost no retry."""
+    result: Result | None = None
+    """What the job made."""
+    start_time: Time | None = None
+    """When the first container started."""
+    completion_time: Time | None = None
+    """When the job ended, either way."""
+    run: Run | None = None
+    """The child Job."""
+    active_seconds: Annotated[int, Field(ge=0)] | None = None
+    """Time with a running container, over all ended attempts."""
