@@ -10,6 +10,7 @@ from rekindle_crds.meta import (
     DNS_LABEL,
     LIST_ATOMIC,
     LIST_SET,
+    ApiVersion,
     Condition,
     Contract,
     ObjectMeta,
@@ -184,7 +185,7 @@ class EngineStatus(Contract):
 class Engine(Contract):
     """Engine names a container image that can process photos, and how its pods are run."""
 
-    api_version: Literal["rekindle.dev/v1alpha1"] = API_VERSION
+    api_version: ApiVersion = API_VERSION
     kind: Literal["Engine"] = "Engine"
     metadata: ObjectMeta
     spec: EngineSpec

@@ -8,7 +8,8 @@ from pydantic.alias_generators import to_camel
 
 GROUP = "rekindle.dev"
 VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
+ApiVersion = Literal["rekindle.dev/v1alpha1"]
+API_VERSION: ApiVersion = "rekindle.dev/v1alpha1"
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
@@ -37,7 +38,7 @@ LIST_SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
 LIST_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 
 
-def cel(rule: str, message: str) -> dict[str, str]:
+def cel(rule: str, message: str) -> dict[str, Any]:
     """Return one validation rule in the Common Expression Language, with the message that a user sees."""
     return {"rule": rule, "message": message}
 

@@ -1,14 +1,15 @@
 """Every reason that a status, an attempt or an Event can show, with what it means and what to do."""
 
 from enum import StrEnum
+from typing import Self
 
 
 class Reason(StrEnum):
-    """One CamelCase word for why a job is where it is. The list is an API: words are added, never given a new meaning."""
+    """One CamelCase word for why a job is where it is. Words are added, never given a new meaning."""
 
     meaning: str
 
-    def __new__(cls, value: str, meaning: str) -> "Reason":
+    def __new__(cls, value: str, meaning: str) -> Self:
         """Make a member from its word and the sentence that documents it."""
         member = str.__new__(cls, value)
         member._value_ = value

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from rekindle_crds.lifecycle import NOT_YET_RULES, Lifecycle
-from rekindle_crds.meta import API_VERSION, Contract, ObjectMeta, cel
+from rekindle_crds.meta import API_VERSION, ApiVersion, Contract, ObjectMeta, cel
 from rekindle_crds.s3 import OutputLocation, SourceLocation
 from rekindle_crds.status import JobStatus
 
@@ -100,10 +100,9 @@ class RestoreJobSpec(Lifecycle):
 
 
 class RestoreJob(Contract):
-    """RestoreJob restores one photo: it reads it from S3, repairs scratches, noise and faded tones, and writes the
-    result back to S3."""
+    """RestoreJob restores one photo: repairs scratches, noise and faded tones of an image in S3."""
 
-    api_version: Literal["rekindle.dev/v1alpha1"] = API_VERSION
+    api_version: ApiVersion = API_VERSION
     kind: Literal["RestoreJob"] = "RestoreJob"
     metadata: ObjectMeta
     spec: RestoreJobSpec

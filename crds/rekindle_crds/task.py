@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from rekindle_crds.engine import Operation
-from rekindle_crds.meta import API_VERSION, Contract, Sha256, Time
+from rekindle_crds.meta import API_VERSION, ApiVersion, Contract, Sha256, Time
 from rekindle_crds.restore import RestoreParameters
 from rekindle_crds.s3 import OutputLocation, SourceLocation
 from rekindle_crds.status import Output, Provenance, Result
@@ -24,7 +24,7 @@ MAX_TERMINATION_MESSAGE_BYTES = 4096
 class Task(Contract):
     """What one container has to do; JSON in the environment variable REKINDLE_TASK."""
 
-    api_version: Literal["rekindle.dev/v1alpha1"] = API_VERSION
+    api_version: ApiVersion = API_VERSION
     operation: Operation
     """What to do."""
     namespace: str
@@ -89,7 +89,7 @@ class StepRecord(Contract):
 class Manifest(Contract):
     """manifest.json under the output prefix: written last, once, and so the proof that a result is whole."""
 
-    api_version: Literal["rekindle.dev/v1alpha1"] = API_VERSION
+    api_version: ApiVersion = API_VERSION
     task_digest: Sha256
     """Digest of the task that was done."""
     pod_uid: Annotated[str, StringConstraints(min_length=1, max_length=36)]
