@@ -133,7 +133,7 @@ class EngineSpec(Contract):
 
     operations: Annotated[list[Operation], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)]
     """What the engine can do."""
-    image: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    image: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     """Container image."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
     """When the image is pulled; Kubernetes' own default when left out."""

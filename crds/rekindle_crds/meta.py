@@ -89,7 +89,7 @@ class Condition(Contract):
     """Whether it holds; Unknown while that is not decided yet."""
     reason: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
     """Why, as one CamelCase word of the documented list of reasons."""
-    message: Annotated[str, StringConstraints(max_length=1024)] = ""
+    message: Annotated[str, StringConstraints(max_length=400)] = ""
     """Why, in a sentence for people."""
     last_transition_time: Time
     """When status last changed."""

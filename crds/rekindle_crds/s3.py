@@ -8,8 +8,11 @@ from rekindle_crds.meta import Contract
 
 Bucket = Annotated[str, StringConstraints(min_length=3, max_length=63, pattern=r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$")]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^/\x00-\x1f][^\x00-\x1f]*$")]
-# A prefix leaves room for "/<pod uid>/<file name>" within the 1024 bytes of an S3 key.
-Prefix = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9!_.*'()/=-]*[^/]$")]
+# Short enough that the keys of all outputs fit in a termination message of 4096 bytes.
+Prefix = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9!_.*'()/=-]*[^/]$")]
+
+OutputKey = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+"""Key of an object that an engine wrote: <prefix>/<pod uid>/<file name>."""
 
 
 class SourceLocation(Contract):

@@ -6,11 +6,13 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from rekindle_crds.meta import LIST_ATOMIC, Condition, Contract, Sha256, Time, list_map
-from rekindle_crds.s3 import Key
+from rekindle_crds.s3 import OutputKey
 
 MAX_ATTEMPTS = 10
 MAX_LOG_LINES = 10
-LogLine = Annotated[str, StringConstraints(max_length=200)]
+MAX_LOG_LINE_LENGTH = 120
+LogLine = Annotated[str, StringConstraints(max_length=MAX_LOG_LINE_LENGTH)]
+"""One line of a log, cut to what a status can carry."""
 
 
 class Phase(StrEnum):
@@ -55,7 +57,7 @@ class Attempt(Contract):
 
     number: Annotated[int, Field(ge=1)]
     """Counts the job's pods from 1."""
-    pod_name: Annotated[str, StringConstraints(max_length=253)]
+    pod_name: Annotated[str, StringConstraints(max_length=80)]
     """Name of the pod."""
     pod_uid: Annotated[str, StringConstraints(max_length=36)]
     """Uid of the pod; its outputs lie in a folder of this name."""
@@ -67,7 +69,7 @@ class Attempt(Contract):
     """When the container ended."""
     reason: Annotated[str, StringConstraints(max_length=64)] | None = None
     """Why the attempt ended, as one word of the documented list of reasons."""
-    message: Annotated[str, StringConstraints(max_length=256)] | None = None
+    message: Annotated[str, StringConstraints(max_length=200)] | None = None
     """Why the attempt ended, in the engine's words."""
     exit_code: Annotated[int, Field(ge=0, le=255)] | None = None
     """Exit code of the container."""
@@ -88,7 +90,7 @@ class Output(Contract):
 
     name: OutputName
     """What the object is: the full-size Result, a Preview for screens, or a Thumbnail for lists."""
-    key: Key
+    key: OutputKey
     """Its key in the bucket of spec.output."""
     sha256: Sha256
     """SHA-256 of its bytes."""
@@ -118,20 +120,20 @@ class Provenance(Contract):
 
     engine: Annotated[str, StringConstraints(max_length=253)]
     """Name of the Engine."""
-    image: Annotated[str, StringConstraints(max_length=512)] | None = None
+    image: Annotated[str, StringConstraints(max_length=256)] | None = None
     """Container image of the Engine."""
     version: Annotated[str, StringConstraints(max_length=64)]
     """Name and version of the program, as it calls itself."""
-    models: Annotated[list[Model], Field(max_length=8, json_schema_extra=list_map("name"))] = []
+    models: Annotated[list[Model], Field(max_length=4, json_schema_extra=list_map("name"))] = []
     """Trained networks that took part; empty for classical processing."""
 
 
 class Result(Contract):
     """What the job made."""
 
-    outputs: Annotated[list[Output], Field(min_length=1, max_length=8, json_schema_extra=list_map("name"))]
+    outputs: Annotated[list[Output], Field(min_length=1, max_length=4, json_schema_extra=list_map("name"))]
     """The objects that were written."""
-    manifest_key: Key
+    manifest_key: OutputKey
     """Key of the manifest, which records every step and its parameters."""
     provenance: Provenance
     """What made the result."""
@@ -163,7 +165,7 @@ class JobStatus(Contract):
     """The metadata.generation that this status was computed from; -1 until the operator has seen the job."""
     phase: Phase | None = None
     """Where the job stands in one word, for people; programs read the conditions."""
-    conditions: Annotated[list[Condition], Field(max_length=8, json_schema_extra=list_map("type"))] = []
+    conditions: Annotated[list[Condition], Field(max_length=5, json_schema_extra=list_map("type"))] = []
     """Finished (True on any end), Succeeded (Unknown until the end), and Ready, Reconciling and Stalled for tools
     that follow kstatus."""
     progress: Progress | None = None

@@ -10,7 +10,7 @@ from rekindle_crds.engine import Operation
 from rekindle_crds.meta import API_VERSION, ApiVersion, Contract, Sha256, Time
 from rekindle_crds.restore import RestoreParameters
 from rekindle_crds.s3 import OutputLocation, SourceLocation
-from rekindle_crds.status import Output, Provenance, Result
+from rekindle_crds.status import MAX_LOG_LINES, LogLine, Output, Provenance, Result
 
 TASK_VARIABLE = "REKINDLE_TASK"
 POD_UID_VARIABLE = "REKINDLE_POD_UID"
@@ -65,11 +65,11 @@ class TerminationMessage(Contract):
 
     reason: Annotated[str, StringConstraints(max_length=64)]
     """Completed, or why there is no result: the reason that belongs to the exit code."""
-    message: Annotated[str, StringConstraints(max_length=256)] = ""
+    message: Annotated[str, StringConstraints(max_length=200)] = ""
     """Why there is no result, in a sentence."""
     result: Result | None = None
     """What was made."""
-    log_tail: Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=10)] | None = None
+    log_tail: Annotated[list[LogLine], Field(max_length=MAX_LOG_LINES)] | None = None
     """The last log lines of a container that was asked to stop."""
 
 
