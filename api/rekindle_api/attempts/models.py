@@ -1,0 +1,120 @@
+"""The restore_attempts and animation_attempts tables."""
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+from rekindle_api.database.base import Base, Timestamps, new_id, one_of
+
+
+class AttemptStatus(StrEnum):
+    """Where an attempt stands."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        """Whether an attempt in this state never changes again."""
+        return self not in OPEN
+
+
+OPEN = (AttemptStatus.QUEUED, AttemptStatus.PROCESSING)
+_OPEN_SQL = "status IN ('queued', 'processing')"
+
+ATTEMPT_CHANNEL = "rekindle_attempts"
+"""PostgreSQL notifies it of each committed change of an attempt; the payload is the photo's id, a wake-up only."""
+
+
+class AttemptColumns(Timestamps):
+    """What restore and animation attempts have in common.
+
+    `version` counts the changes of the row: it is the event id of streams and the guard of each compare-and-set.
+    """
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    status: Mapped[str] = mapped_column(server_default=AttemptStatus.QUEUED)
+    version: Mapped[int] = mapped_column(server_default="1")
+    model: Mapped[str | None]
+    requested: Mapped[dict[str, Any]]
+    """The parameters as the client sent them."""
+    parameters: Mapped[dict[str, Any]]
+    """The operation's parameters as the custom resource gets them."""
+    request_digest: Mapped[str]
+    """Digest of what decides the result: equal requests are answered with the running attempt."""
+    bucket: Mapped[str]
+    output_prefix: Mapped[str]
+    progress_percent: Mapped[int | None]
+    progress_stage: Mapped[str | None]
+    reason: Mapped[str | None]
+    """One word of rekindle_crds.Reason, or of the bridge, for a failure or a wait."""
+    message: Mapped[str | None]
+    preview_key: Mapped[str | None]
+    result_key: Mapped[str | None]
+    thumbnail_key: Mapped[str | None]
+    manifest_key: Mapped[str | None]
+    warnings: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
+    """What was asked for and could not be done."""
+    cancel_requested_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+    @declared_attr
+    @classmethod
+    def job_id(cls) -> Mapped[uuid.UUID]:
+        """The upload session, and so the photo, that the attempt belongs to."""
+        return mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+
+    @declared_attr
+    @classmethod
+    def owner_id(cls) -> Mapped[uuid.UUID]:
+        """The user who asked."""
+        return mapped_column(ForeignKey("users.id"), index=True)
+
+
+def _constraints(table: str) -> tuple[CheckConstraint | Index, ...]:
+    return (
+        one_of("status", AttemptStatus),
+        CheckConstraint("progress_percent BETWEEN 0 AND 100", name="progress_percent"),
+        CheckConstraint(f"(finished_at IS NULL) = ({_OPEN_SQL})", name="finished_at"),
+        CheckConstraint("status <> 'completed' OR result_key IS NOT NULL", name="completed_has_result"),
+        Index(
+            f"uq_{table}_running_request",
+            "job_id",
+            "request_digest",
+            unique=True,
+            postgresql_where=text(f"{_OPEN_SQL} AND cancel_requested_at IS NULL AND deleted_at IS NULL"),
+        ),
+        Index(f"ix_{table}_open", "updated_at", postgresql_where=text(_OPEN_SQL)),
+    )
+
+
+class RestoreAttempt(AttemptColumns, Base):
+    """One try to restore a photo: one RestoreJob."""
+
+    __tablename__ = "restore_attempts"
+    __table_args__ = _constraints(__tablename__)
+
+    source_key: Mapped[str]
+    source_restore_id: Mapped[uuid.UUID | None]
+    """The earlier attempt whose result is the source; the photo's original when null."""
+
+
+class AnimationAttempt(AttemptColumns, Base):
+    """One try to animate a photo: one AnimationJob."""
+
+    __tablename__ = "animation_attempts"
+    __table_args__ = _constraints(__tablename__)
+
+    source_key: Mapped[str | None]
+    """Null while the restore attempt that makes the source still runs."""
+    restore_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("restore_attempts.id", ondelete="SET NULL"))
+    """The restore attempt whose result is animated; the photo's original when null."""

@@ -1,0 +1,108 @@
+"""Every query on attempts. Those for users take the owner; those for the bridge are named for it."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rekindle_api.attempts.models import OPEN, AnimationAttempt, RestoreAttempt
+
+A = TypeVar("A", RestoreAttempt, AnimationAttempt)
+
+
+class AttemptRepository(Generic[A]):
+    """One of the two tables of attempts, within one transaction."""
+
+    def __init__(self, session: AsyncSession, table: type[A]) -> None:
+        self._session = session
+        self._table: type[A] = table
+
+    async def of_jobs(self, owner_id: uuid.UUID, job_ids: Sequence[uuid.UUID]) -> list[A]:
+        """Return the attempts of some of the owner's upload sessions, oldest first, without deleted ones."""
+        table = self._table
+        rows = await self._session.scalars(
+            select(table)
+            .where(table.owner_id == owner_id, table.job_id.in_(job_ids), table.deleted_at.is_(None))
+            .order_by(table.created_at, table.id)
+        )
+        return list(rows)
+
+    async def get(self, owner_id: uuid.UUID, job_id: uuid.UUID, attempt_id: uuid.UUID) -> A | None:
+        """Return one attempt of one of the owner's upload sessions, unless it is deleted."""
+        table = self._table
+        rows = await self._session.scalars(
+            select(table).where(
+                table.id == attempt_id,
+                table.job_id == job_id,
+                table.owner_id == owner_id,
+                table.deleted_at.is_(None),
+            )
+        )
+        return rows.one_or_none()
+
+    async def insert_unless_running(self, values: Mapping[str, object]) -> A | None:
+        """Insert an attempt; None when an equal request runs already."""
+        rows = await self._session.scalars(
+            insert(self._table).values(**values).on_conflict_do_nothing().returning(self._table)
+        )
+        return rows.one_or_none()
+
+    async def running_request(self, owner_id: uuid.UUID, job_id: uuid.UUID, digest: str) -> A | None:
+        """Return the running attempt with this request, if there is one."""
+        table = self._table
+        rows = await self._session.scalars(
+            select(table).where(
+                table.owner_id == owner_id,
+                table.job_id == job_id,
+                table.request_digest == digest,
+                table.status.in_(OPEN),
+                table.cancel_requested_at.is_(None),
+                table.deleted_at.is_(None),
+            )
+        )
+        return rows.one_or_none()
+
+    async def any_open(self, job_id: uuid.UUID) -> bool:
+        """Tell whether an attempt of the upload session still runs, deleted ones included."""
+        table = self._table
+        found = await self._session.scalar(
+            select(table.id).where(table.job_id == job_id, table.status.in_(OPEN)).limit(1)
+        )
+        return found is not None
+
+    async def for_bridge(self, attempt_id: uuid.UUID) -> A | None:
+        """Return an attempt by its id alone, as it is in the database now."""
+        return await self._session.get(self._table, attempt_id, populate_existing=True)
+
+    async def open_for_bridge(self, after: uuid.UUID | None, limit: int) -> list[A]:
+        """Return open attempts in the order of their ids, from the one past `after` on."""
+        table = self._table
+        statement = select(table).where(table.status.in_(OPEN)).order_by(table.id).limit(limit)
+        if after is not None:
+            statement = statement.where(table.id > after)
+        return list(await self._session.scalars(statement))
+
+    async def change(self, attempt_id: uuid.UUID, version: int, values: Mapping[str, object]) -> A | None:
+        """Set columns of an open attempt whose version is still `version`; None when it has moved on."""
+        table = self._table
+        rows = await self._session.scalars(
+            update(table)
+            .where(table.id == attempt_id, table.version == version, table.status.in_(OPEN))
+            .values(version=version + 1, updated_at=func.now(), **values)
+            .returning(table)
+            .execution_options(synchronize_session=False, populate_existing=True)
+        )
+        return rows.one_or_none()
+
+    async def hide(self, attempt_id: uuid.UUID) -> None:
+        """Mark an attempt as deleted by its user."""
+        table = self._table
+        await self._session.execute(
+            update(table)
+            .where(table.id == attempt_id, table.deleted_at.is_(None))
+            .values(deleted_at=func.now(), version=table.version + 1, updated_at=func.now())
+            .execution_options(synchronize_session=False)
+        )

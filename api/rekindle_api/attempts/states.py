@@ -1,0 +1,67 @@
+"""The one way an attempt's state changes: compare-and-set on its version, and final only once.
+
+What must happen together with an end, such as the capture or release of credits, belongs into `advance`, in the same
+transaction.
+"""
+
+import uuid
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.repository import A, AttemptRepository
+from rekindle_api.attempts.transitions import Observation, Standing, decide
+from rekindle_api.outbox.models import AttemptKind
+from rekindle_api.outbox.repository import OutboxRepository
+
+CANCELLED = Observation(status=AttemptStatus.CANCELLED, reason="Cancelled", message="Cancelled before it was started.")
+
+
+def kind_of(table: type[RestoreAttempt] | type[AnimationAttempt]) -> AttemptKind:
+    """Return the kind of the attempts in `table`."""
+    return AttemptKind.RESTORE if table is RestoreAttempt else AttemptKind.ANIMATION
+
+
+async def advance(session: AsyncSession, table: type[A], attempt_id: uuid.UUID, seen: Observation) -> A | None:
+    """Move an attempt to what was seen of it.
+
+    Returns:
+        The changed attempt; None when it is gone, had ended before, or already is as seen. Repeated and late
+        observations change nothing.
+    """
+    repository = AttemptRepository(session, table)
+    while (attempt := await repository.for_bridge(attempt_id)) is not None:
+        change = decide(_standing(attempt), seen, datetime.now(UTC))
+        if change is None:
+            return None
+        changed = await repository.change(attempt.id, attempt.version, change.values)
+        if changed is not None:
+            return changed
+    return None
+
+
+async def cancel(session: AsyncSession, table: type[A], attempt_id: uuid.UUID) -> None:
+    """Ask for an attempt's end: settled at once when nobody began to create its resource. A finished one stays."""
+    repository = AttemptRepository(session, table)
+    while (attempt := await repository.for_bridge(attempt_id)) is not None:
+        if AttemptStatus(attempt.status).finished or attempt.cancel_requested_at is not None:
+            return
+        asked = await repository.change(attempt.id, attempt.version, {"cancel_requested_at": datetime.now(UTC)})
+        if asked is not None:
+            break
+    else:
+        return
+    if await OutboxRepository(session).ask_for_cancellation(kind_of(table), attempt_id):
+        await advance(session, table, attempt_id, CANCELLED)
+
+
+def _standing(attempt: RestoreAttempt | AnimationAttempt) -> Standing:
+    return Standing(
+        status=AttemptStatus(attempt.status),
+        progress_percent=attempt.progress_percent,
+        progress_stage=attempt.progress_stage,
+        reason=attempt.reason,
+        message=attempt.message,
+        started_at=attempt.started_at,
+    )

@@ -1,0 +1,95 @@
+"""Decides how an attempt changes when something is seen of its resource. Pure: no clock, no database."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rekindle_api.attempts.models import AttemptStatus
+
+
+@dataclass(frozen=True)
+class ResultKeys:
+    """Where the outputs of a completed attempt are."""
+
+    result: str
+    manifest: str
+    preview: str | None = None
+    thumbnail: str | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of an attempt's resource, or decided about it. `keys` is given with completed, and only then."""
+
+    status: AttemptStatus
+    progress_percent: int | None = None
+    progress_stage: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    keys: ResultKeys | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a completed attempt without a result, and a result of another."""
+        if (self.status is AttemptStatus.COMPLETED) != (self.keys is not None):
+            raise ValueError("exactly a completed attempt has result keys")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The part of an attempt's row that decisions look at."""
+
+    status: AttemptStatus
+    progress_percent: int | None = None
+    progress_stage: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """The columns to set. `finishes` marks the one change after which no other follows."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    finishes: bool = False
+
+
+def decide(standing: Standing, seen: Observation, now: datetime) -> Change | None:
+    """Return what changes, or None when nothing does: a finished attempt never moves, a running one never goes back."""
+    if standing.status.finished:
+        return None
+    if seen.status.finished:
+        return Change(_final_values(standing, seen, now), finishes=True)
+    status = AttemptStatus.PROCESSING if standing.status is AttemptStatus.PROCESSING else seen.status
+    wanted: dict[str, object] = {
+        "status": status,
+        "progress_percent": standing.progress_percent if seen.progress_percent is None else seen.progress_percent,
+        "progress_stage": seen.progress_stage or standing.progress_stage,
+        "reason": seen.reason,
+        "message": seen.message,
+        "started_at": standing.started_at or seen.started_at,
+    }
+    changed = {name: value for name, value in wanted.items() if value != getattr(standing, name)}
+    return Change(changed) if changed else None
+
+
+def _final_values(standing: Standing, seen: Observation, now: datetime) -> dict[str, object]:
+    values: dict[str, object] = {
+        "status": seen.status,
+        "reason": seen.reason,
+        "message": seen.message,
+        "started_at": standing.started_at or seen.started_at,
+        "finished_at": seen.finished_at or now,
+        "warnings": list(seen.warnings),
+    }
+    if seen.keys is not None:
+        values |= {
+            "progress_percent": 100,
+            "result_key": seen.keys.result,
+            "manifest_key": seen.keys.manifest,
+            "preview_key": seen.keys.preview,
+            "thumbnail_key": seen.keys.thumbnail,
+        }
+    return values

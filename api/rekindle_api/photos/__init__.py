@@ -1,0 +1,1 @@
+"""Photos: uploading, inspecting, listing, downloading and deleting them."""

@@ -1,0 +1,27 @@
+"""Settings from the environment: one frozen class per domain, each refusing what production may not have.
+
+A command reads only the classes it needs, so `rekindle-api migrate` asks for a database and nothing else.
+"""
+
+from rekindle_api.settings.domains import (
+    AuthSettings,
+    ClusterSettings,
+    DatabaseSettings,
+    LimitSettings,
+    ServerSettings,
+    StorageSettings,
+)
+from rekindle_api.settings.environment import DomainSettings, Environment, InvalidSettingsError, read
+
+__all__ = [
+    "AuthSettings",
+    "ClusterSettings",
+    "DatabaseSettings",
+    "DomainSettings",
+    "Environment",
+    "InvalidSettingsError",
+    "LimitSettings",
+    "ServerSettings",
+    "StorageSettings",
+    "read",
+]
