@@ -84,3 +84,10 @@ class Reason(StrEnum):
     )
     CHILD_CONFLICT = "ChildConflict", "A Job that belongs to somebody else has the name of the child Job."
     CHILD_LOST = "ChildLost", "The child Job was deleted by somebody before it ended."
+    BUCKET_NOT_ALLOWED = "BucketNotAllowed", "The operator's settings do not allow a bucket that the job names."
+    SERVICE_ACCOUNT_NOT_ALLOWED = (
+        "ServiceAccountNotAllowed",
+        "The operator's settings do not allow the Engine's service account. The job waits; change the Engine.",
+    )
+    SCRATCH_FULL = "ScratchFull", "The container wrote more than the Engine's scratchSize and was evicted: raise it."
+    NODE_REFUSED = "NodeRefused", "The node refused to start the pod; the message says what it lacks."
