@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from rekindle_api.database.base import Base, Timestamps, new_id, one_of
@@ -62,6 +62,8 @@ class AttemptColumns(Timestamps):
     manifest_key: Mapped[str | None]
     warnings: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
     """What was asked for and could not be done."""
+    resource_version: Mapped[int | None] = mapped_column(BigInteger)
+    """The custom resource's version behind the last change: what an older one says comes too late."""
     cancel_requested_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

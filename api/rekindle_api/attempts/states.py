@@ -64,4 +64,5 @@ def _standing(attempt: RestoreAttempt | AnimationAttempt) -> Standing:
         reason=attempt.reason,
         message=attempt.message,
         started_at=attempt.started_at,
+        resource_version=attempt.resource_version,
     )

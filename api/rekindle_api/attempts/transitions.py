@@ -29,6 +29,8 @@ class Observation:
     finished_at: datetime | None = None
     keys: ResultKeys | None = None
     warnings: tuple[str, ...] = ()
+    resource_version: int | None = None
+    """Version of the resource that was seen; Kubernetes counts it up, so what is older can be told."""
 
     def __post_init__(self) -> None:
         """Refuse a completed attempt without a result, and a result of another."""
@@ -46,6 +48,7 @@ class Standing:
     reason: str | None = None
     message: str | None = None
     started_at: datetime | None = None
+    resource_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ def decide(standing: Standing, seen: Observation, now: datetime) -> Change | Non
         return None
     if seen.status.finished:
         return Change(_final_values(standing, seen, now), finishes=True)
+    if _late(standing, seen):
+        return None
     status = AttemptStatus.PROCESSING if standing.status is AttemptStatus.PROCESSING else seen.status
     wanted: dict[str, object] = {
         "status": status,
@@ -72,7 +77,16 @@ def decide(standing: Standing, seen: Observation, now: datetime) -> Change | Non
         "started_at": standing.started_at or seen.started_at,
     }
     changed = {name: value for name, value in wanted.items() if value != getattr(standing, name)}
-    return Change(changed) if changed else None
+    if not changed:
+        return None
+    return Change(changed if seen.resource_version is None else changed | {"resource_version": seen.resource_version})
+
+
+def _late(standing: Standing, seen: Observation) -> bool:
+    """Tell whether the row already shows a newer state of the resource: two bridges do not read at the same pace."""
+    if seen.resource_version is None or standing.resource_version is None:
+        return False
+    return seen.resource_version < standing.resource_version
 
 
 def _final_values(standing: Standing, seen: Observation, now: datetime) -> dict[str, object]:

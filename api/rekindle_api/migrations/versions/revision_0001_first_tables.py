@@ -125,6 +125,7 @@ def create_attempts(table: str, *sources: sa.Column[object]) -> None:
         *(sa.Column(name, sa.Text) for name in ("reason", "message")),
         *(sa.Column(f"{name}_key", sa.Text) for name in ("preview", "result", "thumbnail", "manifest")),
         sa.Column("warnings", JSONB, server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("resource_version", sa.BigInteger),
         *(sa.Column(name, MOMENT) for name in ("cancel_requested_at", "started_at", "finished_at", "deleted_at")),
         *timestamps(),
         sa.CheckConstraint("status IN ('queued', 'processing', 'completed', 'failed', 'cancelled')", name="status"),
