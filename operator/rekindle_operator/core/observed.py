@@ -1,0 +1,138 @@
+"""Everything that a decision is made from, as frozen values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from rekindle_crds import Engine, JobStatus, ObjectMeta, Progress
+from rekindle_crds.lifecycle import Lifecycle
+from rekindle_operator.core.kinds import JobKind, JobResource
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """State of the one container of a pod."""
+
+    waiting_reason: str | None = None
+    waiting_message: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    termination_reason: str | None = None
+    termination_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod of a child Job. A pod that was deleted stays observed, with `gone` set, until its job has ended."""
+
+    name: str
+    uid: str
+    created: datetime
+    resource_version: int = 0
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
+    node_name: str | None = None
+    scheduled_at: datetime | None = None
+    unschedulable: str | None = None
+    disruption: str | None = None
+    deletion: datetime | None = None
+    gone: bool = False
+    container: Container = Container()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the container will never run again."""
+        return self.gone or self.phase in {"Succeeded", "Failed"} or self.container.exit_code is not None
+
+    @property
+    def running(self) -> bool:
+        """Whether the container runs now."""
+        return self.container.started_at is not None and not self.ended
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One child Job."""
+
+    name: str
+    uid: str
+    run: int
+    resource_version: int = 0
+    engine: str = ""
+    complete: bool = False
+    failure: str | None = None
+    """Message of the Job controller when it gave up."""
+    deleting: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the Job makes no further pod."""
+        return self.complete or self.failure is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The API server did not take the child Job."""
+
+    reason: str
+    message: str
+    final: bool
+    """True when asking again cannot help."""
+    at: datetime
+    count: int = 1
+
+    @property
+    def retry_at(self) -> datetime:
+        """When to ask again: 5 seconds after the first refusal, then twice as long each time, at most 5 minutes."""
+        return self.at + timedelta(seconds=min(300, 5 * 2 ** min(self.count - 1, 10)))
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What this installation allows. An empty set allows everything."""
+
+    buckets: frozenset[str] = frozenset()
+    service_accounts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One job and all that belongs to it, at one moment."""
+
+    kind: JobKind[Any]
+    job: JobResource
+    engines: tuple[Engine, ...] = ()
+    children: tuple[Child, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    confirmed: bool = False
+    """Whether children and pods were just listed from the API server rather than taken from the watches."""
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+    """Last progress by pod uid."""
+    tails: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Last log lines by pod uid; empty when they could not be read."""
+    refusal: Refusal | None = None
+    progress_written_at: datetime | None = None
+    policy: Policy = Policy()
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Metadata of the job."""
+        return self.job.metadata
+
+    @property
+    def spec(self) -> Lifecycle:
+        """Lifecycle fields of the job."""
+        return self.job.spec
+
+    @property
+    def status(self) -> JobStatus:
+        """Status of the job as last written."""
+        return self.job.status
+
+    @property
+    def child(self) -> Child | None:
+        """The child Job of the latest run."""
+        return max(self.children, key=lambda child: child.run, default=None)

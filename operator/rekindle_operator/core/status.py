@@ -1,0 +1,89 @@
+"""The status of a job, composed from where it stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from rekindle_crds import Condition, JobStatus, Phase, Progress, Result, Run, Waiting
+from rekindle_operator.core.attempts import History
+from rekindle_operator.core.observed import Observed
+
+_Truth = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a job stands, in one word for the phase and one for the reason."""
+
+    phase: Phase
+    reason: str
+    message: str
+    waiting: Waiting | None = None
+    progress: Progress | None = None
+    result: Result | None = None
+
+
+def waiting_for(waiting: Waiting) -> Standing:
+    """Return the standing of a job that waits."""
+    return Standing(Phase.PENDING, waiting.reason, waiting.message, waiting=waiting)
+
+
+def compose(observed: Observed, history: History, standing: Standing, now: datetime) -> JobStatus:
+    """Return the whole status of a job that stands where `standing` says."""
+    child, before = observed.child, observed.status
+    started = [attempt.start_time for attempt in history.attempts if attempt.start_time is not None]
+    ended = any(attempt.completion_time is not None for attempt in history.attempts)
+    return JobStatus(
+        observed_generation=observed.metadata.generation,
+        phase=standing.phase,
+        conditions=conditions_of(before.conditions, standing, observed.metadata.generation, now),
+        progress=standing.progress,
+        waiting=standing.waiting,
+        engine_name=(child.engine if child is not None else None) or before.engine_name,
+        node_name=history.last.node_name if history.last is not None else before.node_name,
+        attempt=history.total or None,
+        attempts=list(history.attempts),
+        disruptions=history.disruptions or None,
+        result=standing.result,
+        start_time=before.start_time or min(started, default=None),
+        completion_time=_completion(history, now) if standing.phase.finished else None,
+        run=before.run if child is None else Run(number=child.run, name=child.name, uid=child.uid),
+        active_seconds=history.active_seconds if ended else before.active_seconds,
+    )
+
+
+def _completion(history: History, now: datetime) -> datetime:
+    """A job ends with its last container, or now when there was none."""
+    last = history.last
+    return now if last is None or last.completion_time is None else min(now, last.completion_time)
+
+
+def conditions_of(before: Sequence[Condition], standing: Standing, generation: int, now: datetime) -> list[Condition]:
+    """Return all conditions.
+
+    Reconciling, Stalled and Ready follow the rules of kstatus: InProgress until the end, then Current after success and
+    Failed after anything else.
+    """
+    finished, succeeded = standing.phase.finished, standing.phase == Phase.SUCCEEDED
+    truths: dict[str, _Truth] = {
+        "Finished": "True" if finished else "False",
+        "Succeeded": ("True" if succeeded else "False") if finished else "Unknown",
+        "Ready": "True" if succeeded else "False",
+        "Reconciling": "False" if finished else "True",
+        "Stalled": "True" if finished and not succeeded else "False",
+    }
+    known = {condition.type: condition for condition in before}
+    return [
+        Condition(
+            type=name,
+            status=truth,
+            reason=str(standing.reason),
+            message=standing.message[:1024],
+            last_transition_time=known[name].last_transition_time
+            if name in known and known[name].status == truth
+            else now,
+            observed_generation=generation,
+        )
+        for name, truth in truths.items()
+    ]

@@ -1,0 +1,75 @@
+"""Why the operator stops a job before its own end, and when it will."""
+
+from datetime import datetime, timedelta
+
+from rekindle_crds import JobStatus, Reason
+from rekindle_operator.core.attempts import History
+from rekindle_operator.core.observed import Observed
+
+MAX_DISRUPTIONS = 10
+
+_WRITTEN = {
+    Reason.CANCELLING: Reason.CANCELLED,
+    Reason.START_DEADLINE_EXCEEDED: Reason.START_DEADLINE_EXCEEDED,
+    Reason.ACTIVE_DEADLINE_EXCEEDED: Reason.ACTIVE_DEADLINE_EXCEEDED,
+    Reason.TOO_MANY_DISRUPTIONS: Reason.TOO_MANY_DISRUPTIONS,
+}
+
+
+def stop_reason(observed: Observed, history: History, now: datetime) -> Reason | None:
+    """Return why the job has to be stopped; None when it may go on.
+
+    A reason that was written holds from then on, whatever is observed later. A child that has ended is judged by what
+    it did.
+    """
+    written = _written(observed.status)
+    if written is not None or (observed.child is not None and observed.child.ended):
+        return written
+    reasons = {
+        Reason.CANCELLED: observed.spec.cancel,
+        Reason.TOO_MANY_DISRUPTIONS: history.disruptions > MAX_DISRUPTIONS,
+        Reason.ACTIVE_DEADLINE_EXCEEDED: _reached(active_deadline(observed, history, now), now),
+        Reason.START_DEADLINE_EXCEEDED: _reached(start_deadline(observed, history), now),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def words_of(observed: Observed, stop: Reason) -> str:
+    """Return the sentence that says why a job was stopped."""
+    spec = observed.spec
+    return {
+        Reason.CANCELLED: "The job was cancelled.",
+        Reason.TOO_MANY_DISRUPTIONS: f"More than {MAX_DISRUPTIONS} pods were disrupted.",
+        Reason.ACTIVE_DEADLINE_EXCEEDED: f"Containers ran for more than {spec.active_deadline_seconds} s in all.",
+        Reason.START_DEADLINE_EXCEEDED: f"No container started within {spec.start_deadline_seconds} s.",
+    }.get(stop, stop.meaning)
+
+
+def start_deadline(observed: Observed, history: History) -> datetime | None:
+    """Return when a job that has not started is given up; None without a deadline or once a container started."""
+    seconds, created = observed.spec.start_deadline_seconds, observed.metadata.creation_timestamp
+    started = any(attempt.start_time is not None for attempt in history.attempts)
+    if seconds is None or created is None or started or observed.status.start_time is not None:
+        return None
+    return created + timedelta(seconds=seconds)
+
+
+def active_deadline(observed: Observed, history: History, now: datetime) -> datetime | None:
+    """Return when the containers will have run for as long as they may; None while none runs and none has to end."""
+    limit = observed.spec.active_deadline_seconds
+    if limit is None:
+        return None
+    remaining = limit - history.active_seconds
+    started = [pod.container.started_at for pod in observed.pods if pod.running and pod.container.started_at]
+    if started:
+        return min(started) + timedelta(seconds=remaining)
+    return now if remaining <= 0 else None
+
+
+def _written(status: JobStatus) -> Reason | None:
+    reasons = [condition.reason for condition in status.conditions if condition.type == "Reconciling"]
+    return next((stop for written, stop in _WRITTEN.items() if written in reasons), None)
+
+
+def _reached(deadline: datetime | None, now: datetime) -> bool:
+    return deadline is not None and deadline <= now
