@@ -3,7 +3,16 @@
 from typing import Annotated, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
 from rekindle_api.settings.environment import DomainSettings
@@ -56,10 +65,16 @@ class StorageSettings(DomainSettings):
 
     s3_bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
     """Bucket that holds every photo and result."""
-    s3_endpoint_url: str | None = None
+    s3_endpoint_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("s3_endpoint_url", "aws_endpoint_url_s3")
+    )
     """Address of an S3 server that is not AWS."""
     s3_public_endpoint_url: str | None = None
     """Address under which browsers reach S3; signed URLs use it. The endpoint itself when left out."""
+    s3_region: str | None = Field(
+        default=None, validation_alias=AliasChoices("s3_region", "aws_region", "aws_default_region")
+    )
+    """Region of the bucket; boto3's own default when left out."""
     s3_threads: PositiveInt = 16
     """Threads that wait for S3 at once."""
 

@@ -1,0 +1,1 @@
+"""Who calls: verifies the access token, and finds or makes the account behind it."""

@@ -1,0 +1,106 @@
+"""One JSON line per event on standard error, each naming its request. No e-mail, token, signed URL or file name."""
+
+import json
+import logging
+import re
+import secrets
+import sys
+import time
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rekindle_api.problems import problem_reply
+
+_log = logging.getLogger("rekindle_api.request")
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+_GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record, and what was passed as `extra`, as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if (request_id := _request_id.get()) is not None:
+            line["request_id"] = request_id
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def configure(level: str) -> None:
+    """Send every log line of this process to standard error as JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # These log addresses with their queries, or one line per call.
+    for noisy in ("httpx", "httpcore", "botocore", "boto3", "urllib3", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class RequestMiddleware:
+    """Gives each request an id, logs its end, and answers what no handler took with 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _id_for(Headers(scope=scope).get("x-request-id"))
+        scope["rekindle.request_id"] = request_id
+        _request_id.set(request_id)
+        began = time.monotonic()
+        status: int | None = None
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:
+            _log.exception("request failed", extra={"method": scope["method"], "path": scope["path"]})
+            if status is not None:
+                raise
+            reply = problem_reply(
+                status=500,
+                code="internal_error",
+                title="Internal error",
+                detail="Something went wrong on our side. Try again; name the request id if it goes on.",
+                request_id=request_id,
+            )
+            await reply(scope, receive, send_with_id)
+        finally:
+            _log.info(
+                "request",
+                extra={
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status,
+                    "milliseconds": round((time.monotonic() - began) * 1000),
+                },
+            )
+
+
+def _id_for(given: str | None) -> str:
+    return given if given and _GIVEN_ID.fullmatch(given) else secrets.token_hex(16)

@@ -1,0 +1,186 @@
+"""Objects in the bucket. Calls to S3 block, so they run in a bounded pool of threads."""
+
+import asyncio
+import base64
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import Request
+
+from rekindle_api.problems import Problem
+from rekindle_api.settings import StorageSettings
+from rekindle_api.storage.client import make_client
+from rekindle_api.storage.signing import Download, sign
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_MISSING = {"404", "NoSuchKey", "NotFound"}
+
+
+class StorageUnavailableError(Problem):
+    """S3 did not answer, or refused."""
+
+    status = 503
+    code = "storage_unavailable"
+    title = "Storage is unavailable"
+    headers = {"Retry-After": "5"}  # noqa: RUF012 - never changed
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What S3 knows of one object."""
+
+    key: str
+    size_bytes: int
+    etag: str
+    media_type: str
+
+
+class ObjectStorage:
+    """One bucket."""
+
+    def __init__(self, settings: StorageSettings) -> None:
+        self.bucket = settings.s3_bucket
+        self._client = make_client(settings, settings.s3_endpoint_url)
+        public = settings.s3_public_endpoint_url or settings.s3_endpoint_url
+        self._signer = make_client(settings, public)
+        self._threads = ThreadPoolExecutor(settings.s3_threads, thread_name_prefix="s3")
+
+    async def put(self, key: str, body: bytes, media_type: str, sha256: bytes | None = None) -> None:
+        """Write one object; S3 refuses it when its bytes have another digest."""
+        checksum = {} if sha256 is None else {"ChecksumSHA256": base64.b64encode(sha256).decode()}
+        await self._call(
+            self._client.put_object,
+            Bucket=self.bucket,
+            Key=key,
+            Body=body,
+            ContentType=media_type,
+            **checksum,  # type: ignore[arg-type] # the stubs type each argument on its own
+        )
+
+    async def begin_parts(self, key: str, media_type: str) -> str:
+        """Begin a multipart upload; return its id."""
+        begun = await self._call(
+            self._client.create_multipart_upload, Bucket=self.bucket, Key=key, ContentType=media_type
+        )
+        return begun["UploadId"]
+
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> "CompletedPartTypeDef":
+        """Upload one part, counted from 1."""
+        part = await self._call(
+            self._client.upload_part, Bucket=self.bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=body
+        )
+        return {"PartNumber": number, "ETag": part["ETag"]}
+
+    async def finish_parts(self, key: str, upload_id: str, parts: "Sequence[CompletedPartTypeDef]") -> None:
+        """Make the object from its parts."""
+        await self._call(
+            self._client.complete_multipart_upload,
+            Bucket=self.bucket,
+            Key=key,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": list(parts)},
+        )
+
+    async def abandon_parts(self, key: str, upload_id: str) -> None:
+        """Drop a multipart upload and its parts; one that is gone already is fine."""
+        try:
+            await self._call(self._client.abort_multipart_upload, Bucket=self.bucket, Key=key, UploadId=upload_id)
+        except _NotThereError:
+            return
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """Return what S3 knows of an object; None when there is none."""
+        try:
+            found = await self._call(self._client.head_object, Bucket=self.bucket, Key=key)
+        except _NotThereError:
+            return None
+        return ObjectInfo(key, found["ContentLength"], found["ETag"], found["ContentType"])
+
+    async def read(self, key: str, limit: int) -> bytes | None:
+        """Return an object's first `limit` bytes; None when there is none."""
+
+        def get() -> bytes:
+            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read(limit)
+
+        try:
+            return await self._call(get)
+        except _NotThereError:
+            return None
+
+    async def list_keys(self, prefix: str) -> list[str]:
+        """Return the keys of every object under a prefix."""
+
+        def pages() -> list[str]:
+            listed = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            return [item["Key"] for page in listed for item in page.get("Contents", [])]
+
+        return await self._call(pages)
+
+    async def delete_prefix(self, prefix: str) -> None:
+        """Delete every object under a prefix, and drop every unfinished upload there. Safe to repeat."""
+
+        def delete() -> None:
+            client, bucket = self._client, self.bucket
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                if keys := [item["Key"] for item in page.get("Contents", [])]:
+                    client.delete_objects(
+                        Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+                    )
+            for uploads in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
+                for upload in uploads.get("Uploads", []):
+                    client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
+        await self._call(delete)
+
+    async def check(self) -> None:
+        """Ask S3 for the bucket.
+
+        Raises:
+            StorageUnavailableError: when it cannot be reached.
+        """
+        try:
+            await self._call(self._client.head_bucket, Bucket=self.bucket)
+        except _NotThereError:
+            raise StorageUnavailableError("The bucket does not exist.") from None
+
+    async def sign_all(self, downloads: Iterable[Download], seconds: int) -> list[str]:
+        """Return a signed URL for each download. Signing is local, but may have to fetch credentials."""
+        wanted = tuple(downloads)
+        return await self._call(lambda: [sign(self._signer, self.bucket, item, seconds) for item in wanted])
+
+    def close(self) -> None:
+        """End the threads and the connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+        self._signer.close()
+
+    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        def run() -> T:
+            return function(*args, **kwargs)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code in _MISSING or code in {"NoSuchUpload", "NoSuchBucket"}:
+                raise _NotThereError(code) from error
+            raise StorageUnavailableError("The photo storage refused the request.") from error
+        except BotoCoreError as error:
+            raise StorageUnavailableError("The photo storage cannot be reached.") from error
+
+
+class _NotThereError(StorageUnavailableError):
+    """S3 has no such object, upload or bucket."""
+
+
+def storage_of(request: Request) -> ObjectStorage:
+    """Return the application's object storage."""
+    storage: ObjectStorage = request.app.state.storage
+    return storage

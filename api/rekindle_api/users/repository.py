@@ -1,0 +1,29 @@
+"""Every query on users."""
+
+import uuid
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rekindle_api.users.models import User
+
+
+class UserRepository:
+    """Users within one transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def find_or_create(self, supabase_user_id: uuid.UUID, email: str | None) -> User:
+        """Return the user of a Supabase account; calls that race make one row."""
+        statement = select(User).where(User.supabase_user_id == supabase_user_id)
+        found = (await self._session.scalars(statement)).one_or_none()
+        if found is not None:
+            return found
+        await self._session.execute(
+            insert(User)
+            .values(supabase_user_id=supabase_user_id, email=email)
+            .on_conflict_do_nothing(index_elements=[User.supabase_user_id])
+        )
+        return (await self._session.scalars(statement)).one()
