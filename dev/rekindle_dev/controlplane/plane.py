@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import secrets
+import shutil
 import ssl
 import subprocess
 import urllib.request
@@ -130,9 +131,16 @@ class ControlPlane:
         items = list(objects)
         stream = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=stream)
-        definitions = [i["metadata"]["name"] for i in items if i["kind"] == "CustomResourceDefinition"]
+        definitions = [item["metadata"]["name"] for item in items if item["kind"] == "CustomResourceDefinition"]
         if definitions:
             self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", *definitions)
+            api = self._children["kube-apiserver"]
+            api.wait_until(lambda: all(self._is_documented(name) for name in definitions), seconds=60)
+
+    def _is_documented(self, definition: str) -> bool:
+        """Whether kubectl finds and explains a custom resource: discovery and OpenAPI follow the definition later."""
+        shutil.rmtree(self.directory / "kubectl-cache", ignore_errors=True)
+        return bool(self.kubectl("explain", definition))
 
     def create_namespace(self, name: str) -> None:
         """Make a namespace and wait until pods can be made in it.
