@@ -1,0 +1,92 @@
+"""The node program: registers, serves logs, runs pods, until it is told to stop."""
+
+import asyncio
+import fcntl
+import logging
+import secrets
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rekindle_dev.node import access, limits, warden
+from rekindle_dev.node.apiserver import ApiServer
+from rekindle_dev.node.images import Images
+from rekindle_dev.node.pods import Pods
+from rekindle_dev.node.registration import Registration
+from rekindle_dev.node.server import serve
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a node is started with."""
+
+    kubeconfig: Path
+    directory: Path
+    """Everything that the node and its pods write."""
+    images: Mapping[str, Sequence[str]]
+    """The command that stands for each image's entry point."""
+    name: str = "process-node"
+    client_authority: Path | None = None
+    """Certificates (PEM) that vouch for clients of the node; those of the kubeconfig when left out."""
+    ready_file: Path | None = None
+    """Written once the node is registered; holds the port of the node's own API."""
+
+
+class StartError(Exception):
+    """The node can't run as it was asked to."""
+
+
+async def run(settings: Settings) -> None:
+    """Run the node until SIGTERM or SIGINT; no process of a pod is left then.
+
+    Raises:
+        StartError: when the node can't run as it was asked to.
+    """
+    pods_folder = settings.directory / "pods"
+    pods_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (settings.directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartError(f"another node runs in {settings.directory}: give this one its own directory") from error
+        instance = secrets.token_hex(8)
+        last_will = warden.start(instance)
+        try:
+            async with await ApiServer.connect(settings.kubeconfig) as api:
+                pods = Pods(api, Images(settings.images), instance, settings.name, pods_folder)
+                await _run_registered(settings, api, pods)
+        finally:
+            last_will.communicate()
+
+
+async def _run_registered(settings: Settings, api: ApiServer, pods: Pods) -> None:
+    authority = settings.client_authority.read_text() if settings.client_authority else api.authority
+    if authority is None:
+        raise StartError("the kubeconfig trusts no authority: give --client-ca, or nobody could ask for logs safely")
+    context = access.server_context(settings.name, settings.directory, authority)
+    server, port = await serve(pods, access.Gate(api, settings.name), context)
+    try:
+        registration = Registration(api, settings.name, port)
+        await registration.register()
+        if settings.ready_file:
+            settings.ready_file.write_text(f"{port}\n")
+        _log.info("node ready name=%s port=%d", settings.name, port)
+        duties = (pods.run(), registration.keep(), limits.hold_memory(pods), limits.hold_disk(pods))
+        await _until_told_to_stop(asyncio.gather(*duties))
+        await registration.leave()
+    finally:
+        await server.cleanup()
+
+
+async def _until_told_to_stop(duties: asyncio.Future[tuple[None, None, None, None]]) -> None:
+    """Wait for a signal; a duty that ends by itself is an error and raises here."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, duties.cancel)
+    try:
+        await duties
+    except asyncio.CancelledError:
+        _log.info("node stops")
