@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from rekindle_dev.node.apiserver import ApiServer, Object
-from rekindle_dev.node.status import ADDRESS
+from rekindle_dev.node.states import ADDRESS
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _MEMORY = 60.0  # seconds that an answer of the API server is remembered

@@ -141,7 +141,7 @@ class ApiServer:
             except ApiError as error:
                 version = ""
                 _log.warning("watch interrupted path=%s error=%s", path, error)
-            except UNREACHABLE as error:
+            except (ValueError, *UNREACHABLE) as error:  # a line that was cut off is no JSON
                 _log.warning("watch interrupted path=%s error=%r", path, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

@@ -15,7 +15,7 @@ from rekindle_dev.node.logs import LogFile, LogStream, last_words
 from rekindle_dev.node.process import Process
 from rekindle_dev.node.processtable import MARKER, kill_marked
 from rekindle_dev.node.sources import MissingError
-from rekindle_dev.node.status import Container, Running, Terminated, Waiting, all_containers, now
+from rekindle_dev.node.states import Container, Running, Terminated, Waiting, all_containers, now
 from rekindle_dev.node.stopping import Stop, first
 
 _LONGEST_MESSAGE = 4096  # bytes, of one container

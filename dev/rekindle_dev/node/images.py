@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from rekindle_dev.node.apiserver import Object
-from rekindle_dev.node.status import Waiting
+from rekindle_dev.node.states import Waiting
 
 
 class UnknownImageError(Exception):

@@ -11,7 +11,8 @@ from rekindle_dev.node.apiserver import UNREACHABLE, ApiError, ApiServer, Object
 from rekindle_dev.node.container import ContainerRunner, Surroundings
 from rekindle_dev.node.images import Images
 from rekindle_dev.node.sources import MissingError
-from rekindle_dev.node.status import Container, Phase, Terminated, Verdict, Waiting, from_object, lost, now, pod_status
+from rekindle_dev.node.states import Container, Phase, Running, Terminated, Verdict, Waiting, from_object, lost, now
+from rekindle_dev.node.status import pod_status
 from rekindle_dev.node.statuswriter import StatusWriter, remove
 from rekindle_dev.node.stopping import Stop
 from rekindle_dev.node.support import refusal
@@ -31,6 +32,7 @@ class PodRunner:
         """Those that have been started, by name."""
         self._api, self._images, self._instance = api, images, instance
         self.known = from_object(pod)
+        """What is known of each container, by name."""
         self._conditions = {c["type"]: c for c in pod.get("status", {}).get("conditions", [])}
         self._started_at = pod.get("status", {}).get("startTime") or now()
         self._sandbox = False
@@ -52,6 +54,8 @@ class PodRunner:
         if pod["metadata"].get("deletionTimestamp"):
             self._deleted.set()
             self._stop.within(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+        elif _is_final(pod) and not self._ended:  # somebody else declared its end
+            self._stop.within(pod["spec"].get("terminationGracePeriodSeconds", 30))
 
     def vanish(self) -> None:
         """Kill what is left of a pod that is no longer in the API."""
@@ -67,7 +71,7 @@ class PodRunner:
         """Live the pod's life: run it, tell its end, and remove it once it was deleted."""
         writing = asyncio.create_task(self._writer.run())
         try:
-            if not Phase(self.pod.get("status", {}).get("phase", Phase.PENDING)).final:
+            if not _is_final(self.pod):
                 await self._until_ended()
                 self._tell_end()
             await asyncio.to_thread(_clear, self.volumes_folder)
@@ -81,7 +85,7 @@ class PodRunner:
             writing.cancel()
 
     async def _until_ended(self) -> None:
-        if self.folder.exists() or any(not isinstance(c.state, Waiting) for c in self.known.values()):
+        if (self.folder / "logs").exists() or any(not isinstance(c.state, Waiting) for c in self.known.values()):
             return  # an earlier run of the node had started it: its containers are lost
         if reason := refusal(self.pod):
             self._verdict = Verdict("UnsupportedPod", reason)
@@ -114,8 +118,7 @@ class PodRunner:
         )
         for spec in self.pod["spec"].get("initContainers", []):
             await self._run_container(spec["name"], around)
-            state = self.known[spec["name"]].state
-            if not isinstance(state, Terminated) or state.exit_code:
+            if not _succeeded(self.known[spec["name"]]):
                 return
         async with asyncio.TaskGroup() as group:
             for spec in self.pod["spec"]["containers"]:
@@ -147,15 +150,11 @@ class PodRunner:
 
     def _tell_end(self) -> None:
         self._ended = True
-        for runner in self.containers.values():
-            runner.pid = None
-        if self._verdict is None or self._sandbox:
-            mains = {spec["name"] for spec in self.pod["spec"]["containers"]}
-            failed_init = any(
-                isinstance(c.state, Terminated) and c.state.exit_code for n, c in self.known.items() if n not in mains
-            )
-            if not failed_init:
-                self.known = {name: lost(container) for name, container in self.known.items()}
+        refused = self._verdict is not None and not self._sandbox
+        initialized = all(_succeeded(self.known[spec["name"]]) for spec in self.pod["spec"].get("initContainers", []))
+        for name, container in self.known.items():
+            if isinstance(container.state, Running) or (initialized and not refused):
+                self.known[name] = lost(container)
         self._publish()
 
     def _publish(self) -> None:
@@ -170,6 +169,14 @@ class PodRunner:
         )
         self._conditions |= {condition["type"]: condition for condition in status["conditions"]}
         self._writer.publish(status)
+
+
+def _is_final(pod: Object) -> bool:
+    return Phase(pod.get("status", {}).get("phase", Phase.PENDING)).final
+
+
+def _succeeded(container: Container) -> bool:
+    return isinstance(container.state, Terminated) and container.state.exit_code == 0
 
 
 def _clear(folder: Path) -> None:

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 from rekindle_dev.node.apiserver import STRATEGIC_MERGE_PATCH, UNREACHABLE, ApiError, ApiServer, Object
 from rekindle_dev.node.sources import capacity
-from rekindle_dev.node.status import ADDRESS, now
+from rekindle_dev.node.states import ADDRESS, now
 
 _PERIOD = 10.0  # seconds between signs of life, as a kubelet gives them
+_FAREWELL = 3.0  # seconds
 _LEASE_SECONDS = 40
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _PRESSURES = {
@@ -71,7 +72,8 @@ class Registration:
     async def leave(self) -> None:
         """Tell that the node stops, so that no more pods are bound to it."""
         try:
-            await self._tell(ready=False)
+            async with asyncio.timeout(_FAREWELL):
+                await self._tell(ready=False)
         except (ApiError, *UNREACHABLE) as error:
             _log.warning("node not signed off error=%s", error)
 

@@ -12,7 +12,7 @@ from rekindle_dev.node.access import Gate
 from rekindle_dev.node.logs import LogQuery, read
 from rekindle_dev.node.podrunner import PodRunner
 from rekindle_dev.node.pods import Pods
-from rekindle_dev.node.status import ADDRESS, Waiting, all_containers
+from rekindle_dev.node.states import ADDRESS, Waiting, all_containers
 
 
 async def serve(pods: Pods, gate: Gate, context: ssl.SSLContext) -> tuple[web.AppRunner, int]:
@@ -32,12 +32,17 @@ async def serve(pods: Pods, gate: Gate, context: ssl.SSLContext) -> tuple[web.Ap
 
     application = web.Application(middlewares=[only_admitted])
     application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs)
+    application.router.add_route("*", "/{path:.*}", _unsupported)
     runner = web.AppRunner(application, handler_cancellation=True, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, ADDRESS, 0, ssl_context=context, shutdown_timeout=1)
     await site.start()
     port: int = runner.addresses[0][1]
     return runner, port
+
+
+async def _unsupported(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPNotImplemented(text=f"a process node gives logs only, not {request.path}\n")
 
 
 async def _logs(request: web.Request, pods: Pods) -> web.StreamResponse:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from rekindle_dev.node import quantity
 from rekindle_dev.node.apiserver import ApiError, ApiServer, Object
-from rekindle_dev.node.status import ADDRESS, all_containers
+from rekindle_dev.node.states import ADDRESS, all_containers
 
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
 _KINDS = {"secrets": "secret", "configmaps": "configmap"}

@@ -5,7 +5,7 @@ effect here. Whatever would make a pod behave otherwise than it asks is refused,
 """
 
 from rekindle_dev.node.apiserver import Object
-from rekindle_dev.node.status import all_containers
+from rekindle_dev.node.states import all_containers
 
 VOLUME_KINDS = frozenset(
     {"emptyDir", "secret", "configMap", "downwardAPI", "projected", "hostPath", "persistentVolumeClaim"}
