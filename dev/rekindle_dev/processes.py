@@ -1,20 +1,17 @@
 """Child processes that cannot outlive us: started under the guard, watched while they get ready, stopped for sure."""
 
 import os
-import queue
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from rekindle_dev import guard
+from rekindle_dev import guard, launcher
 
 _POLL_SECONDS = 0.05
 
@@ -68,7 +65,7 @@ class Child:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             log_start = output.tell()
-            process = _launch(
+            process = launcher.launch(
                 lambda: subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
@@ -145,6 +142,7 @@ class Child:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+        launcher.forget(self.pid)
 
     def pause(self) -> None:
         """Freeze the program: its port stays open and nobody answers."""
@@ -177,50 +175,3 @@ def tail(log: Path, lines: int, *, start: int = 0) -> str:
     except FileNotFoundError:
         return ""
     return "\n".join(text.rstrip().splitlines()[-lines:])
-
-
-class _Launcher:
-    """The one thread that starts children.
-
-    The kernel ties a child to the thread that started it, not to the process, so a child of a short-lived thread would
-    die with that thread.
-    """
-
-    def __init__(self) -> None:
-        self._orders: queue.SimpleQueue[tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]]
-        self._orders = queue.SimpleQueue()
-        threading.Thread(target=self._run, name="launcher", daemon=True).start()
-
-    def __call__(self, start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-        answer: Future[subprocess.Popen[bytes]] = Future()
-        self._orders.put((start, answer))
-        return answer.result()
-
-    def _run(self) -> None:
-        while True:
-            start, answer = self._orders.get()
-            try:
-                answer.set_result(start())
-            except Exception as error:  # noqa: BLE001 - it is raised where the order came from
-                answer.set_exception(error)
-
-
-_launcher: _Launcher | None = None
-_launcher_lock = threading.Lock()
-
-
-def _launch(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-    global _launcher  # noqa: PLW0603 - one launcher thread a process, made on first use
-    with _launcher_lock:
-        if _launcher is None:
-            _launcher = _Launcher()
-    return _launcher(start)
-
-
-def _forget_launcher() -> None:
-    # Threads do not survive a fork.
-    global _launcher  # noqa: PLW0603 - see above
-    _launcher = None
-
-
-os.register_at_fork(after_in_child=_forget_launcher)
