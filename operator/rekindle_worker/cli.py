@@ -1,0 +1,89 @@
+"""The command rekindle-worker: `run` inside a pod, `restore` on local files."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rekindle_crds.task import TASK_VARIABLE
+from rekindle_worker import PROGRAM
+from rekindle_worker.failure import WorkFailed
+from rekindle_worker.options import add_parameters, given_parameters
+from rekindle_worker.stop import Stop
+from rekindle_worker.threads import available_processors
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given and TASK_VARIABLE in os.environ:
+        given = ["run"]
+    options = _parser().parse_args(given)
+    stop = Stop()
+    stop.listen()
+    return _run(options, stop) if options.command == "run" else _restore(options, stop)
+
+
+def _run(options: argparse.Namespace, stop: Stop) -> int:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="level=%(levelname)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    _bound_libraries()
+    from rekindle_worker.imaging.decode import Limits  # noqa: PLC0415 - after SIGTERM is heard: these imports take a second
+    from rekindle_worker.run import Run  # noqa: PLC0415 - as above
+
+    limits = Limits(pixels=options.limit_megapixels * 1_000_000, bytes=options.limit_megabytes * 1_000_000)
+    return Run(stop, limits, options.threads, os.environ)()
+
+
+def _restore(options: argparse.Namespace, stop: Stop) -> int:
+    _bound_libraries()
+    from rekindle_worker.imaging.decode import Limits  # noqa: PLC0415 - so that --help answers at once
+    from rekindle_worker.local import LocalTask, restore_file  # noqa: PLC0415 - as above
+
+    limits = Limits(pixels=options.limit_megapixels * 1_000_000, bytes=options.limit_megabytes * 1_000_000)
+    task = LocalTask(options.source, options.target, options.report, given_parameters(options), options.quiet)
+    try:
+        restore_file(task, stop, limits, options.threads)
+    except WorkFailed as failure:
+        print(f"rekindle-worker: {failure.message}", file=sys.stderr)
+        return failure.code
+    return 0
+
+
+def _bound_libraries() -> None:
+    """Keep numeric libraries from starting a thread per processor of the node; tiles are what runs in parallel here."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rekindle-worker", description="Restore old photos: scratches, dust, noise and faded tones."
+    )
+    parser.add_argument("--version", action="version", version=PROGRAM)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="do the task of a processing pod",
+        description=f"Do the task in the environment variable {TASK_VARIABLE}; docs/engines.md describes the contract.",
+    )
+    local = commands.add_parser(
+        "restore", help="restore a photo on the local disk", description="Restore one photo on the local disk."
+    )
+    local.add_argument("source", type=Path, metavar="IN", help="JPEG, PNG, WebP, TIFF, HEIC or AVIF file")
+    local.add_argument("target", type=Path, metavar="OUT", help="file to write; its suffix chooses the format")
+    local.add_argument("--report", type=Path, metavar="FILE", help="write the steps that were done as JSON")
+    local.add_argument("--quiet", action="store_true", help="show no progress bar")
+    add_parameters(local)
+    for command in (run, local):
+        command.add_argument(
+            "--limit-megapixels", type=int, default=100, metavar="N", help="refuse larger photos (100)"
+        )
+        command.add_argument("--limit-megabytes", type=int, default=256, metavar="N", help="refuse larger files (256)")
+        command.add_argument("--threads", type=int, default=available_processors(), metavar="N", help=_THREADS_HELP)
+    return parser
+
+
+_THREADS_HELP = "tiles in work at once (the processors that this process may use, at most 8)"

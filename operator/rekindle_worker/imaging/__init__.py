@@ -1,0 +1,1 @@
+"""Image files: which formats are let in, how they are decoded within bounds, and how results are written."""

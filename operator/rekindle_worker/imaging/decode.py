@@ -1,0 +1,140 @@
+"""Bounded decoding of a file from a stranger: one upright, sRGB, opaque photo of 8 or 16 bits a channel, or a clear refusal.
+
+Size is checked against the limits before a pixel is decoded. Only the first frame of a file with several is read.
+"""
+
+import logging
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pillow_heif
+from PIL import Image, ImageOps
+
+from rekindle_crds import ExitCode
+from rekindle_worker.failure import WorkFailed
+from rekindle_worker.imaging.deep import is_deep, read_deep
+from rekindle_worker.imaging.heif import exif_orientation_counts, turn_upright
+from rekindle_worker.imaging.profiles import to_srgb
+from rekindle_worker.imaging.sniff import HEAD_BYTES, SourceFormat, sniff
+from rekindle_worker.photo import Photo, Stored, from_bytes
+
+pillow_heif.register_heif_opener()
+
+# What Pillow, its plugins, libheif and OpenCV raise on files that are damaged or made to hurt.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    cv2.error,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a source may have at most."""
+
+    pixels: int = 100_000_000
+    """Width times height, times the frames that a decoder unpacks together."""
+    bytes: int = 256 * 1024 * 1024
+    """Size of the file."""
+
+
+def read_photo(path: Path, limits: Limits) -> Photo:
+    """Decode a file.
+
+    Raises:
+        WorkFailed: `UnreadableImage` when it is no image of a known format or is damaged; `ImageTooLarge` beyond the limits.
+    """
+    size = path.stat().st_size
+    if size > limits.bytes:
+        raise WorkFailed(
+            ExitCode.IMAGE_TOO_LARGE, f"the file has {size} bytes; at most {limits.bytes} bytes are accepted"
+        )
+    with path.open("rb") as file:
+        known = sniff(file.read(HEAD_BYTES))
+    if known is None:
+        what = "is empty" if size == 0 else "is not a JPEG, PNG, WebP, TIFF, HEIC or AVIF image"
+        raise WorkFailed(ExitCode.UNREADABLE_IMAGE, f"the file {what}")
+    with _refusals(known), Image.open(path, formats=[known.value]) as image:
+        _check_pixels(image, known, limits)
+        pixels, bits, notes = _pixels(path, image, known)
+    return Photo(pixels=np.ascontiguousarray(pixels), bits=bits, warnings=notes)
+
+
+@contextmanager
+def _refusals(known: SourceFormat) -> Iterator[None]:
+    """Turn every complaint of a decoder into `UnreadableImage`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except _DECODER_ERRORS as error:
+        raise WorkFailed(
+            ExitCode.UNREADABLE_IMAGE, f"the {known.value} file is damaged or incomplete: {_shorten(error)}"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise WorkFailed(ExitCode.IMAGE_TOO_LARGE, f"the {known.value} file has too many pixels") from error
+
+
+def _shorten(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text[:120] if text else type(error).__name__
+
+
+def _check_pixels(image: Image.Image, known: SourceFormat, limits: Limits) -> None:
+    width, height = image.size
+    # The pages of a TIFF are decoded one by one, and counting them would walk a list that a stranger wrote.
+    frames = 1 if known is SourceFormat.TIFF else getattr(image, "n_frames", 1)
+    if width * height * frames > limits.pixels:
+        shape = f"{width} x {height} pixels" + (f" in {frames} frames" if frames > 1 else "")
+        raise WorkFailed(
+            ExitCode.IMAGE_TOO_LARGE,
+            f"the image has {shape}; at most {limits.pixels / 1e6:g} megapixels are accepted",
+        )
+
+
+def _pixels(path: Path, image: Image.Image, known: SourceFormat) -> tuple[Stored, int, tuple[str, ...]]:
+    if is_deep(image, known):
+        pixels, notes = read_deep(path, image)
+        return pixels, 16, notes
+    upright = _upright(path, image, known)
+    opaque, notes = to_srgb(_opaque(upright), image.info.get("icc_profile"))
+    stored = from_bytes(np.asarray(opaque, np.uint8))
+    return stored if stored.ndim == 3 else stored[..., np.newaxis], 8, notes
+
+
+def _upright(path: Path, image: Image.Image, known: SourceFormat) -> Image.Image:
+    image.load()
+    if known is SourceFormat.HEIF:
+        counts = exif_orientation_counts(path)
+        return turn_upright(image, image.info.get("original_orientation")) if counts else image
+    return ImageOps.exif_transpose(image)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Return the image in mode L, RGB or CMYK, laid on white paper where it is transparent."""
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        paper = Image.new("RGB", layer.size, (255, 255, 255))
+        paper.paste(layer, mask=layer.getchannel("A"))
+        return paper.convert("L") if image.mode in {"L", "LA", "La"} else paper
+    if image.mode in {"L", "RGB", "CMYK"}:
+        return image
+    return image.convert("L" if image.mode in {"1", "LA", "La"} else "RGB")
+
+
+logging.getLogger("PIL").setLevel(logging.WARNING)
