@@ -1,0 +1,18 @@
+"""A budget of requests per second, shared by all that draw on it."""
+
+import asyncio
+
+
+class Budget:
+    """Gives out one slot after another, evenly spaced; at most one second's worth is saved up."""
+
+    def __init__(self, per_second: float) -> None:
+        self._interval = 1 / per_second
+        self._next = 0.0
+
+    async def take(self) -> None:
+        """Wait for the next slot and take it."""
+        now = asyncio.get_running_loop().time()
+        slot = max(self._next, now - 1.0)
+        self._next = slot + self._interval
+        await asyncio.sleep(max(0.0, slot - now))

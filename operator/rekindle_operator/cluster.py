@@ -1,0 +1,214 @@
+"""The API server: plain JSON in and out, over the official client's asyncio transport.
+
+Every write passes `Cluster.write`, and with it the gate.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config.config_exception import ConfigException
+
+from rekindle_operator.metrics import Metrics
+
+Json = dict[str, Any]
+
+MERGE_PATCH = "application/merge-patch+json"
+_PAGE = 500
+_DEFAULT_KUBECONFIG = str(Path("~/.kube/config").expanduser())
+
+
+class ClusterUnconfigured(Exception):  # noqa: N818 - it names a state, as the message does
+    """No usable kubeconfig and no service account."""
+
+
+class ApiError(Exception):
+    """The API server refused a request, or gave no answer (status 0)."""
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+    @property
+    def final(self) -> bool:
+        """Whether the same request will be refused again: it is invalid, rather than forbidden, early or unlucky."""
+        return 400 <= self.status < 500 and self.status not in {401, 403, 404, 408, 409, 425, 429}
+
+
+class Gate(Protocol):
+    """Says whether this process may write now."""
+
+    def check(self) -> None:
+        """Raise an exception when it may not."""
+
+
+class OpenGate:
+    """The gate of an operator that runs as the only one."""
+
+    def check(self) -> None:
+        """Let every write pass."""
+
+
+async def configuration(kubeconfig: Path | None) -> Configuration:
+    """Return how to reach the API server.
+
+    Raises:
+        ClusterUnconfigured: There is neither a usable kubeconfig nor a service account.
+    """
+    result = Configuration()
+    named = str(kubeconfig or os.environ.get("KUBECONFIG") or "")
+    try:
+        if not named and "KUBERNETES_SERVICE_HOST" in os.environ:
+            config.load_incluster_config(result)
+        else:
+            await config.load_kube_config(
+                config_file=named or _DEFAULT_KUBECONFIG, client_configuration=result, persist_config=False
+            )
+    except (ConfigException, OSError) as error:
+        raise ClusterUnconfigured(str(error)) from error
+    return result
+
+
+class Cluster:
+    """One connection pool to the API server."""
+
+    def __init__(self, configuration: Configuration, metrics: Metrics, gate: Gate, timeout: float) -> None:
+        self._client = ApiClient(configuration)
+        self._client.user_agent = "rekindle-operator"
+        self._metrics = metrics
+        self._gate = gate
+        self._timeout = timeout
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Json:
+        """Return one object.
+
+        Raises:
+            ApiError: It could not be read.
+        """
+        return _object(await self._request("GET", path, query=query))
+
+    async def text(self, path: str, query: Mapping[str, str], seconds: float) -> str:
+        """Return a log as text, read in at most `seconds`.
+
+        Raises:
+            ApiError: It could not be read.
+        """
+        return (await self._request("GET", path, query=query, seconds=seconds)).decode(errors="replace")
+
+    async def list(self, path: str, selector: str = "") -> tuple[list[Json], int]:
+        """Return all objects of a collection, and the resource version of the list.
+
+        Raises:
+            ApiError: They could not be read.
+        """
+        items: list[Json] = []
+        query = {"limit": str(_PAGE), **({"labelSelector": selector} if selector else {})}
+        while True:
+            page = await self.get(path, query)
+            items.extend(page.get("items") or [])
+            metadata = page.get("metadata", {})
+            if not metadata.get("continue"):
+                version = str(metadata.get("resourceVersion") or "0")
+                return items, int(version) if version.isdecimal() else 0
+            query["continue"] = metadata["continue"]
+
+    async def write(self, verb: str, path: str, body: Json, content_type: str = "application/json") -> Json:
+        """Create, change or delete one object, and return what the API server answers.
+
+        Raises:
+            ApiError: It was refused.
+        """
+        self._gate.check()
+        return _object(await self._request(verb, path, body=body, content_type=content_type))
+
+    async def review(self, path: str, body: Json) -> Json:
+        """Ask a question that the API wants as a POST and that changes nothing.
+
+        Raises:
+            ApiError: It was not answered.
+        """
+        return _object(await self._request("POST", path, body=body))
+
+    async def _request(
+        self,
+        verb: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        content_type: str = "application/json",
+        seconds: float | None = None,
+    ) -> bytes:
+        limit = aiohttp.ClientTimeout(total=seconds or self._timeout, sock_connect=5)
+        code = 0
+        try:
+            method, url, headers, data, _ = await self._client.param_serialize(
+                verb,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._client.call_api(method, url, headers, data, _request_timeout=limit)
+            code = response.status
+            content = bytes(await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiError(0, type(error).__name__, str(error) or "no answer") from error
+        finally:
+            self._metrics.api_requests.labels(verb, str(code)).inc()
+        if code >= 400:
+            raise _error(code, response.headers, content)
+        return content
+
+
+def _object(content: bytes) -> Json:
+    decoded: Json = json.loads(content)
+    return decoded
+
+
+def _error(code: int, headers: Mapping[str, str], content: bytes) -> ApiError:
+    try:
+        status = json.loads(content)
+    except ValueError:
+        status = {}
+    status = status if isinstance(status, dict) else {}
+    after = headers.get("Retry-After", "")
+    return ApiError(
+        code,
+        str(status.get("reason") or code),
+        str(status.get("message") or content[:256].decode(errors="replace")),
+        float(after) if after.isdecimal() else None,
+    )
+
+
+async def wait_until_answering(cluster: Cluster, deadline: float) -> None:
+    """Wait until the API server answers, for at most `deadline` seconds.
+
+    Raises:
+        ApiError: It did not.
+    """
+    end = asyncio.get_running_loop().time() + deadline
+    while True:
+        try:
+            await cluster.get("/version")
+        except ApiError as error:
+            if error.status not in {0, 429, 500, 503} or asyncio.get_running_loop().time() >= end:
+                raise
+            await asyncio.sleep(0.5)
+        else:
+            return

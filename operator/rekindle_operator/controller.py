@@ -1,0 +1,108 @@
+"""The loop: take a key, observe, decide, apply; again until nothing is left to do for it now."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+from rekindle_crds import JobStatus
+from rekindle_operator.apply import Applier
+from rekindle_operator.cache import Cache, Key
+from rekindle_operator.cluster import ApiError
+from rekindle_operator.core.events import notices
+from rekindle_operator.core.observed import Observed
+from rekindle_operator.core.reconcile import reconcile
+from rekindle_operator.emitter import Emitter
+from rekindle_operator.metrics import Metrics
+from rekindle_operator.workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+_PASSES = 12
+"""A job that still wants something after so many passes in a row waits for its next turn."""
+
+
+class Controller:
+    """Workers that bring jobs forward, each key by one worker at a time."""
+
+    def __init__(
+        self, cache: Cache, queue: WorkQueue[Key], applier: Applier, emitter: Emitter, metrics: Metrics
+    ) -> None:
+        self._cache = cache
+        self._queue = queue
+        self._applier = applier
+        self._emitter = emitter
+        self._metrics = metrics
+
+    async def work(self) -> None:
+        """Work on one key after another until cancelled."""
+        while True:
+            key = await self._queue.take()
+            try:
+                with self._metrics.reconcile_seconds.time():
+                    await self._bring_forward(key)
+            except Exception as error:  # noqa: BLE001 - whatever happened is counted, logged and tried again
+                self._failed(key, error)
+            else:
+                self._queue.succeeded(key)
+            finally:
+                self._queue.done(key)
+
+    def _failed(self, key: Key, error: Exception) -> None:
+        self._metrics.reconcile_errors.inc()
+        after = error.retry_after if isinstance(error, ApiError) else None
+        delay = self._queue.retry(key, after or 0.0)
+        unexpected = None if isinstance(error, ApiError) else error
+        extra = {**_names(key), "uid": self._cache.uid(key), "error": str(error), "retry_in": round(delay, 1)}
+        logger.warning("reconcile failed", extra=extra, exc_info=unexpected)
+
+    async def _bring_forward(self, key: Key) -> None:
+        for _ in range(_PASSES):
+            if self._cache.settled(key):
+                return
+            observed = self._cache.observe(key)
+            if observed is None:
+                return
+            now = datetime.now(UTC)
+            decision = reconcile(observed, now)
+            self._cache.memory(key).confirmed = False
+            if await self._applier.write_status(key, observed, decision.status):
+                self._tell(key, observed, decision.status)
+            for action in decision.actions:
+                await self._applier.perform(key, observed, action)
+            if not decision.actions and not self._stale(key, observed):
+                if decision.wake_up_at is not None:
+                    self._queue.add_after(key, (decision.wake_up_at - now).total_seconds())
+                return
+        self._queue.add_after(key, 1.0)
+
+    def _stale(self, key: Key, observed: Observed) -> bool:
+        """Whether the job changed since it was observed, by our own write or by somebody else's."""
+        raw = self._cache.job(key)
+        return raw is not None and raw["metadata"]["resourceVersion"] != observed.metadata.resource_version
+
+    def _tell(self, key: Key, observed: Observed, status: JobStatus) -> None:
+        before = observed.status
+        for notice in notices(before, status):
+            self._emitter.emit(key.kind, observed.metadata, notice)
+        ended = {attempt.pod_uid for attempt in before.attempts if attempt.reason is not None}
+        for attempt in status.attempts:
+            if attempt.reason is not None and attempt.pod_uid not in ended:
+                self._metrics.attempts.labels(key.kind, attempt.reason).inc()
+        reason = next((c.reason for c in status.conditions if c.type == "Succeeded"), "")
+        if status.phase is not None and status.phase.finished:
+            self._metrics.jobs_finished.labels(key.kind, status.phase.value, reason).inc()
+        if before.phase != status.phase or before.waiting != status.waiting:
+            phase = None if status.phase is None else status.phase.value
+            extra = {**_names(key), "uid": observed.metadata.uid, "phase": phase, "reason": reason}
+            logger.info("job moved", extra=extra)
+
+
+def _names(key: Key) -> dict[str, str]:
+    return {"kind": key.kind, "namespace": key.namespace, "job": key.name}
+
+
+async def run_workers(controller: Controller, count: int) -> None:
+    """Run workers until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        for number in range(count):
+            group.create_task(controller.work(), name=f"worker {number}")

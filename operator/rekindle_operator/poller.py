@@ -1,0 +1,52 @@
+"""Progress: the logs of running pods, read in turn within the budget."""
+
+import asyncio
+import logging
+
+from rekindle_operator.budget import Budget
+from rekindle_operator.cache import Cache, Key
+from rekindle_operator.cluster import ApiError, Cluster
+from rekindle_operator.core.child import CONTAINER
+from rekindle_operator.core.observed import Pod
+from rekindle_operator.core.progress import progress_in
+from rekindle_operator.resources import PODS
+from rekindle_operator.workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+_ROUND = 1.0
+_TIMEOUT = 3.0
+_QUERY = {"container": CONTAINER, "tailLines": "20", "limitBytes": "32768"}
+
+
+class Poller:
+    """Reads the end of every running pod's log, each second while few run and more rarely when many do."""
+
+    def __init__(self, cluster: Cluster, cache: Cache, queue: WorkQueue[Key], budget: Budget) -> None:
+        self._cluster = cluster
+        self._cache = cache
+        self._queue = queue
+        self._budget = budget
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            async with asyncio.TaskGroup() as group:
+                for key, pod in self._cache.running():
+                    await self._budget.take()
+                    group.create_task(self._poll(key, pod))
+            await asyncio.sleep(max(0.0, began + _ROUND - loop.time()))
+
+    async def _poll(self, key: Key, pod: Pod) -> None:
+        path = PODS.path(key.namespace, pod.name, "log")
+        try:
+            log = await self._cluster.text(path, _QUERY, _TIMEOUT)
+        except ApiError as error:
+            logger.debug("progress not readable", extra={"pod": pod.name, "error": str(error)})
+            return
+        progress, memory = progress_in(log), self._cache.memory(key)
+        if progress is not None and memory.progress.get(pod.uid) != progress:
+            memory.progress[pod.uid] = progress
+            self._queue.add(key)

@@ -1,0 +1,146 @@
+"""The running operator: its parts, put together, started and stopped."""
+
+import asyncio
+import logging
+import signal
+from typing import Any
+
+from rekindle_operator.apply import Applier
+from rekindle_operator.budget import Budget
+from rekindle_operator.cache import Cache, Key
+from rekindle_operator.cluster import Cluster, OpenGate, configuration, wait_until_answering
+from rekindle_operator.controller import Controller, run_workers
+from rekindle_operator.core.observed import Policy
+from rekindle_operator.emitter import Emitter
+from rekindle_operator.health import HealthServer
+from rekindle_operator.metrics import Metrics
+from rekindle_operator.poller import Poller
+from rekindle_operator.preflight import missing
+from rekindle_operator.resources import Resource
+from rekindle_operator.resync import Resync
+from rekindle_operator.settings import Settings
+from rekindle_operator.watch import Watch
+from rekindle_operator.workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE = 60.0
+"""How long the API server may take to answer for the first time."""
+_LAST_EVENTS = 1.0
+
+
+class CannotStart(Exception):  # noqa: N818 - it names a state, as the message does
+    """Something that the operator needs of the cluster is missing."""
+
+
+async def check(settings: Settings) -> list[str]:
+    """Return a sentence for everything that the operator needs and the cluster lacks."""
+    cluster = Cluster(await configuration(settings.kubeconfig), Metrics(), OpenGate(), settings.request_timeout_seconds)
+    try:
+        await wait_until_answering(cluster, _PATIENCE)
+        return await missing(cluster, settings.namespaces)
+    finally:
+        await cluster.close()
+
+
+async def serve(settings: Settings) -> None:
+    """Run the operator until SIGTERM or SIGINT.
+
+    Raises:
+        CannotStart: A permission or a field is missing.
+        ClusterUnconfigured: There is no kubeconfig and no service account.
+        ApiError: The API server does not answer.
+    """
+    lacking = await check(settings)
+    if lacking:
+        raise CannotStart("missing: " + "; ".join(lacking))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    operator = await Operator.start(settings)
+    try:
+        await operator.wait(stop)
+    finally:
+        await operator.stop()
+
+
+class Operator:
+    """All parts of a running operator."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, connection: Any) -> None:  # noqa: ANN401 - untyped client
+        policy = Policy(frozenset(settings.allowed_buckets), frozenset(settings.allowed_service_accounts))
+        budget = Budget(settings.progress_requests_per_second)
+        self._settings = settings
+        self._cache = Cache(policy)
+        self._queue: WorkQueue[Key] = WorkQueue()
+        self._cluster = Cluster(connection, metrics, OpenGate(), settings.request_timeout_seconds)
+        self._emitter = Emitter(self._cluster)
+        self._resync = Resync(self._cluster, self._cache, self._queue, settings.namespaces, settings.resync_seconds)
+        self._poller = Poller(self._cluster, self._cache, self._queue, budget)
+        applier = Applier(self._cluster, self._cache, budget)
+        self._controller = Controller(self._cache, self._queue, applier, self._emitter, metrics)
+        self._watch = Watch(connection, settings.namespaces, metrics, self._observed, self._resync.ask)
+        age = self._watch.streams.age
+        self._health = HealthServer(metrics, age, settings.watch_limit_seconds, self._resync.complete.is_set)
+        metrics.gauge("rekindle_queue_depth", "Jobs that wait for a worker.", lambda: {"": float(len(self._queue))})
+        metrics.gauge("rekindle_watch_age_seconds", "Since the least recent watch was heard of.", lambda: {"": age()})
+        metrics.gauge("rekindle_jobs", "Jobs by phase.", self._cache.phases, label="phase")
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def start(cls, settings: Settings) -> "Operator":
+        """Start all parts; workers begin once the cache is complete."""
+        operator = cls(settings, Metrics(), await configuration(settings.kubeconfig))
+        port = await operator._health.start(settings.host, settings.port)
+        operator._watch.start()
+        parts = {
+            "resync": operator._resync.run(),
+            "events": operator._emitter.run(),
+            "workers": operator._work(),
+            "progress": operator._poller.run(),
+        }
+        operator._tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
+        logger.info("operator started", extra={"namespaces": settings.namespaces, "port": port})
+        return operator
+
+    async def wait(self, stop: asyncio.Event) -> None:
+        """Wait until asked to stop, or until a part ends, which none should.
+
+        Raises:
+            Exception: What ended the part.
+        """
+        asked = asyncio.create_task(stop.wait(), name="stop")
+        done, _ = await asyncio.wait([asked, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        for task in done - {asked}:
+            task.result()
+
+    async def stop(self) -> None:
+        """Stop all parts."""
+        workers = [task for task in self._tasks if task.get_name() != "events"]
+        for task in workers:
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        try:
+            async with asyncio.timeout(_LAST_EVENTS):
+                await self._emitter.flush()
+        except TimeoutError:
+            logger.warning("events left behind")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._queue.close()
+        await self._watch.stop()
+        await self._health.stop()
+        await self._cluster.close()
+        logger.info("operator stopped")
+
+    async def _work(self) -> None:
+        await self._resync.complete.wait()
+        logger.info("cache complete")
+        await run_workers(self._controller, self._settings.workers)
+
+    def _observed(self, resource: Resource, raw: dict[str, Any], deleted: bool) -> None:
+        for key in self._cache.apply(resource, raw, deleted=deleted):
+            self._queue.add(key)

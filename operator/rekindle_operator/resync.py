@@ -1,0 +1,63 @@
+"""Listing what is watched, so that nothing a watch lost stays unknown.
+
+A list follows every watch that starts afresh, and comes by itself from time to time. The cache is complete once
+everything has been listed while its watch was open.
+"""
+
+import asyncio
+import logging
+
+from rekindle_operator.cache import Cache, Key
+from rekindle_operator.cluster import ApiError, Cluster
+from rekindle_operator.resources import WATCHED, Resource
+from rekindle_operator.workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+_RETRY = 2.0
+
+
+class Resync:
+    """Lists collections into the cache, one after another."""
+
+    def __init__(
+        self, cluster: Cluster, cache: Cache, queue: WorkQueue[Key], namespaces: tuple[str, ...], period: float
+    ) -> None:
+        self._cluster = cluster
+        self._cache = cache
+        self._queue = queue
+        self._period = period
+        self._everything = [(resource, namespace) for resource in WATCHED for namespace in namespaces]
+        self._missing = set(self._everything)
+        self._wanted: asyncio.Queue[tuple[Resource, str]] = asyncio.Queue()
+        self.complete = asyncio.Event()
+
+    def ask(self, resource: Resource, namespace: str) -> None:
+        """Ask for a collection to be listed."""
+        self._wanted.put_nowait((resource, namespace))
+
+    async def run(self) -> None:
+        """List what is asked for, and everything once in a while, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(self._period):
+                    resource, namespace = await self._wanted.get()
+            except TimeoutError:
+                for wanted in self._everything:
+                    self.ask(*wanted)
+                continue
+            try:
+                await self._list(resource, namespace)
+            except ApiError as error:
+                extra = {"resource": resource.plural, "namespace": namespace, "error": str(error)}
+                logger.warning("list failed", extra=extra)
+                await asyncio.sleep(error.retry_after or _RETRY)
+                self.ask(resource, namespace)
+
+    async def _list(self, resource: Resource, namespace: str) -> None:
+        items, version = await self._cluster.list(resource.path(namespace), resource.selector)
+        for key in self._cache.replace(resource, namespace, items, version):
+            self._queue.add(key)
+        self._missing.discard((resource, namespace))
+        if not self._missing:
+            self.complete.set()

@@ -1,0 +1,108 @@
+"""A queue of keys: each key is worked on by one worker at a time, however often and by whomever it is added."""
+
+import asyncio
+import heapq
+import random
+from collections import deque
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+_FIRST_BACKOFF = 0.2
+_LONGEST_BACKOFF = 120.0
+
+
+class WorkQueue(Generic[Key]):
+    """Keys that wait for a worker, keys that will wait at a later time, and how often each has failed.
+
+    A key that is added while it is worked on is worked on once more afterwards. The queue belongs to one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._ready: deque[Key] = deque()
+        self._waiting: set[Key] = set()
+        self._working: set[Key] = set()
+        self._again: set[Key] = set()
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, int, Key]] = []
+        self._order = 0
+        self._failures: dict[Key, int] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._added = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Return how many keys wait for a worker now."""
+        return len(self._ready) + len(self._again)
+
+    def add(self, key: Key) -> None:
+        """Ask for a key to be worked on as soon as a worker is free."""
+        if key in self._working:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            self._ready.append(key)
+            self._added.set()
+
+    def add_after(self, key: Key, delay: float) -> None:
+        """Ask for a key to be worked on in `delay` seconds; of several such wishes the earliest holds."""
+        when = asyncio.get_running_loop().time() + max(0.0, delay)
+        if when >= self._due.get(key, float("inf")):
+            return
+        self._due[key] = when
+        self._order += 1
+        heapq.heappush(self._heap, (when, self._order, key))
+        self._set_alarm()
+
+    def retry(self, key: Key, at_least: float = 0.0) -> float:
+        """Ask for a key that failed to be worked on again, later each time; return the delay in seconds."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        backoff = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(failures, 16))
+        delay = max(at_least, backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, hides nothing
+        self.add_after(key, delay)
+        return delay
+
+    def succeeded(self, key: Key) -> None:
+        """Forget the failures of a key."""
+        self._failures.pop(key, None)
+
+    async def take(self) -> Key:
+        """Wait for a key; `done` must be called when its work has ended."""
+        while not self._ready:
+            self._added.clear()
+            await self._added.wait()
+        key = self._ready.popleft()
+        self._waiting.discard(key)
+        self._working.add(key)
+        self._due.pop(key, None)
+        return key
+
+    def done(self, key: Key) -> None:
+        """Let a key be worked on again."""
+        self._working.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+    def close(self) -> None:
+        """Drop the timed wishes."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._heap.clear()
+        self._due.clear()
+
+    def _set_alarm(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = loop.call_at(self._heap[0][0], self._ring) if self._heap else None
+
+    def _ring(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while self._heap and self._heap[0][0] <= now:
+            when, _, key = heapq.heappop(self._heap)
+            if self._due.get(key) == when:
+                del self._due[key]
+                self.add(key)
+        self._set_alarm()
