@@ -32,7 +32,7 @@ async def advance(session: AsyncSession, table: type[A], attempt_id: uuid.UUID, 
     """
     repository = AttemptRepository(session, table)
     while (attempt := await repository.for_bridge(attempt_id)) is not None:
-        change = decide(_standing(attempt), seen, datetime.now(UTC))
+        change = decide(standing_of(attempt), seen, datetime.now(UTC))
         if change is None:
             return None
         changed = await repository.change(attempt.id, attempt.version, change.values)
@@ -56,7 +56,8 @@ async def cancel(session: AsyncSession, table: type[A], attempt_id: uuid.UUID) -
         await advance(session, table, attempt_id, CANCELLED)
 
 
-def _standing(attempt: RestoreAttempt | AnimationAttempt) -> Standing:
+def standing_of(attempt: RestoreAttempt | AnimationAttempt) -> Standing:
+    """Return what decisions look at."""
     return Standing(
         status=AttemptStatus(attempt.status),
         progress_percent=attempt.progress_percent,

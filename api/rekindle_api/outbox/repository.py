@@ -98,13 +98,27 @@ class OutboxRepository:
         )
         return False
 
-    async def postpone(self, entry: OutboxEntry, delay: timedelta, error: str) -> None:
-        """Try an entry again after `delay`; a newer wish for the same attempt keeps its own time."""
-        await self._release(entry, {"available_at": func.now() + delay, "last_error": error})
+    async def postpone(self, entry: OutboxEntry, delay: timedelta, error: str, tries: int | None = None) -> None:
+        """Try an entry again after `delay`; a newer wish for the same attempt keeps its own time.
+
+        `tries` sets the count of tries: 1 or more, since 0 says that nobody ever began.
+        """
+        counted = {} if tries is None else {"attempts": tries}
+        await self._release(entry, {"available_at": func.now() + delay, "last_error": error, **counted})
 
     async def park(self, entry: OutboxEntry, error: str) -> None:
         """Set an entry aside that failed too often."""
         await self._release(entry, {"parked_at": func.now(), "last_error": error})
+
+    async def resume_parked(self) -> int:
+        """Make every entry that was set aside due again; return how many there were."""
+        resumed = await self._session.execute(
+            update(OutboxEntry)
+            .where(OutboxEntry.parked_at.is_not(None))
+            .values(parked_at=None, available_at=func.now(), updated_at=func.now())
+            .execution_options(synchronize_session=False)
+        )
+        return resumed.rowcount if isinstance(resumed, CursorResult) else 0
 
     async def _release(self, entry: OutboxEntry, values: dict[str, object]) -> None:
         """Give up the claim; set `values` unless something else was asked for meanwhile."""

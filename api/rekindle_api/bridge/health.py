@@ -1,0 +1,82 @@
+"""Whether the bridge is alive and ready, and what it counts, over HTTP."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from rekindle_api.bridge.metrics import Metrics
+from rekindle_api.bridge.records import Backlog, BridgeRecords
+from rekindle_api.bridge.watch import ResourceWatch
+from rekindle_api.database import Database
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the program, which ends the server with everything else."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Health:
+    """Answers for one process."""
+
+    def __init__(self, database: Database, watch: ResourceWatch, metrics: Metrics) -> None:
+        self._database = database
+        self._watch = watch
+        self._metrics = metrics
+        self.application = Starlette(
+            routes=[
+                Route("/healthz", self._alive),
+                Route("/readyz", self._ready),
+                Route("/metrics", self._export),
+            ]
+        )
+
+    async def serve(self, host: str, port: int) -> None:
+        """Answer until cancelled."""
+        server = _Server(
+            uvicorn.Config(self.application, host=host, port=port, lifespan="off", access_log=False, log_config=None)
+        )
+        try:
+            await server.serve()
+        except asyncio.CancelledError:
+            await server.shutdown()
+            raise
+
+    async def _alive(self, _request: Request) -> Response:
+        """Fail when the watch stands still. A backlog, or a cluster that is down, is no reason to be restarted."""
+        if self._watch.stuck:
+            return PlainTextResponse("the watch stands still\n", 503)
+        return PlainTextResponse("ok\n")
+
+    async def _ready(self, _request: Request) -> Response:
+        if not self._watch.listed:
+            return PlainTextResponse("the resources are not listed yet\n", 503)
+        if await self._backlog() is None:
+            return PlainTextResponse("the database does not answer\n", 503)
+        return PlainTextResponse("ok\n")
+
+    async def _export(self, _request: Request) -> Response:
+        self._metrics.watch_age.set(self._watch.age)
+        backlog = await self._backlog()
+        if backlog is not None:
+            self._metrics.outbox_entries.set(backlog.waiting)
+            self._metrics.outbox_parked.set(backlog.parked)
+            self._metrics.outbox_oldest.set(backlog.oldest_seconds)
+        return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def _backlog(self) -> Backlog | None:
+        try:
+            async with self._database.transaction() as session:
+                return await BridgeRecords(session).backlog()
+        except SQLAlchemyError:
+            return None

@@ -1,0 +1,36 @@
+"""What the bridge counts. Labels are closed sets: no id of a user, photo or attempt."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.transitions = Counter(
+            "rekindle_bridge_transitions",
+            "Changes of attempts, by the status after them.",
+            ["status"],
+            registry=self.registry,
+        )
+        self.orders = Counter(
+            "rekindle_bridge_orders",
+            "Orders tried, by what was wanted and how it went.",
+            ["desired", "outcome"],
+            registry=self.registry,
+        )
+        self.failures = Counter(
+            "rekindle_bridge_failures",
+            "Errors that are tried again, by where they happened.",
+            ["where"],
+            registry=self.registry,
+        )
+        self.outbox_entries = Gauge("rekindle_bridge_outbox_entries", "Orders that wait.", registry=self.registry)
+        self.outbox_parked = Gauge("rekindle_bridge_outbox_parked", "Orders set aside.", registry=self.registry)
+        self.outbox_oldest = Gauge(
+            "rekindle_bridge_outbox_oldest_seconds", "Age of the oldest order that waits.", registry=self.registry
+        )
+        self.watch_age = Gauge(
+            "rekindle_bridge_watch_age_seconds", "Time since the watch last said something.", registry=self.registry
+        )

@@ -1,0 +1,78 @@
+"""How an attempt ends when it is not the resource that says so. Pure."""
+
+from enum import StrEnum
+
+from rekindle_api.attempts.models import AttemptStatus
+from rekindle_api.attempts.transitions import Observation, ResultKeys
+from rekindle_api.bridge.sightings import MAX_MESSAGE_LENGTH, Success
+from rekindle_crds import Manifest, OutputName, Reason
+from rekindle_crds.task import MANIFEST_NAME
+
+
+class BridgeReason(StrEnum):
+    """Reasons that only the bridge gives; the others are those of the resource."""
+
+    INVALID = "Invalid"
+    """The API server does not accept the resource."""
+    NAME_TAKEN = "NameTaken"
+    """Something that is not ours has the name of the resource."""
+    LOST = "Lost"
+    """The resource vanished and left no result."""
+
+
+def invalid(message: str) -> Observation:
+    """Return the end of an attempt whose resource can't be made."""
+    return _failed(BridgeReason.INVALID, f"Kubernetes does not accept this job: {message}")
+
+
+def name_taken(name: str) -> Observation:
+    """Return the end of an attempt whose resource's name is in use by somebody else."""
+    return _failed(BridgeReason.NAME_TAKEN, f"Another RestoreJob is called {name}.")
+
+
+def vanished(*, cancel_requested: bool) -> Observation:
+    """Return the end of an attempt whose resource is gone and left no result."""
+    if cancel_requested:
+        return Observation(status=AttemptStatus.CANCELLED, reason=Reason.CANCELLED)
+    return _failed(BridgeReason.LOST, "The RestoreJob vanished before it ended, and there is no result.")
+
+
+def result_missing(why: str) -> Observation:
+    """Return the end of an attempt whose resource tells of a result that is not there."""
+    return _failed(Reason.RESULT_MISSING, why)
+
+
+def completed(manifest: Manifest, keys: ResultKeys, success: Success) -> Observation:
+    """Return the end of an attempt whose result was found."""
+    return Observation(
+        status=AttemptStatus.COMPLETED,
+        started_at=success.started_at,
+        finished_at=success.finished_at or manifest.created_at,
+        keys=keys,
+        warnings=tuple(manifest.warnings),
+    )
+
+
+def keys_in(manifest: Manifest, prefix: str) -> ResultKeys | None:
+    """Return where the outputs of a manifest are; None without a result, or with a key outside of the attempt's prefix.
+
+    An engine may be a stranger's program: a key elsewhere could be another user's photo.
+    """
+    keys = {output.name: output.key for output in manifest.outputs}
+    if OutputName.RESULT not in keys or not all(key.startswith(f"{prefix}/") for key in keys.values()):
+        return None
+    return ResultKeys(
+        result=keys[OutputName.RESULT],
+        manifest=manifest_key(prefix),
+        preview=keys.get(OutputName.PREVIEW),
+        thumbnail=keys.get(OutputName.THUMBNAIL),
+    )
+
+
+def manifest_key(prefix: str) -> str:
+    """Return the key of the manifest under an attempt's prefix."""
+    return f"{prefix}/{MANIFEST_NAME}"
+
+
+def _failed(reason: str, message: str) -> Observation:
+    return Observation(status=AttemptStatus.FAILED, reason=reason, message=message[:MAX_MESSAGE_LENGTH])

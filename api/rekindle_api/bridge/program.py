@@ -1,0 +1,121 @@
+"""The commands `rekindle-api bridge` and `rekindle-api sweep`: settings, clients, tasks and signals."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from kubernetes.aio.config import ConfigException
+
+from rekindle_api import logs
+from rekindle_api.bridge.cluster import Cluster
+from rekindle_api.bridge.health import Health
+from rekindle_api.bridge.inbox import Inbox
+from rekindle_api.bridge.listener import listen
+from rekindle_api.bridge.metrics import Metrics
+from rekindle_api.bridge.recorder import Recorder
+from rekindle_api.bridge.relay import Relay
+from rekindle_api.bridge.repair import Repair
+from rekindle_api.bridge.settings import BridgeSettings, SweepSettings
+from rekindle_api.bridge.sweep import Sweep
+from rekindle_api.bridge.watch import ResourceWatch
+from rekindle_api.database import Database
+from rekindle_api.outbox.models import OUTBOX_CHANNEL
+from rekindle_api.settings import ClusterSettings, DatabaseSettings, ServerSettings, StorageSettings, read
+from rekindle_api.storage import ObjectStorage
+
+_log = logging.getLogger(__name__)
+
+
+def run_bridge() -> int:
+    """Run the bridge until SIGTERM or SIGINT; return the exit status.
+
+    Raises:
+        InvalidSettingsError: the environment is not complete.
+    """
+    settings = read(BridgeSettings)
+    return _run(_bridge(settings))
+
+
+def run_sweep() -> int:
+    """Do one sweep; return the exit status: 1 when something could not be deleted and is left for the next.
+
+    Raises:
+        InvalidSettingsError: the environment is not complete.
+    """
+    settings = read(SweepSettings)
+    return _run(_sweep(settings))
+
+
+def _run(command: Coroutine[Any, Any, int]) -> int:
+    logs.configure(read(ServerSettings).log_level)
+    try:
+        return asyncio.run(command)
+    except ConfigException as error:
+        sys.stderr.write(f"rekindle-api: no way to Kubernetes: {error}. Set KUBECONFIG, or run it in a pod.\n")
+        return 2
+
+
+@asynccontextmanager
+async def _parts(request_seconds: float) -> AsyncIterator[tuple[Database, ObjectStorage, Cluster]]:
+    """Open the three things that the bridge stands between."""
+    async with AsyncExitStack() as stack:
+        database = Database(read(DatabaseSettings))
+        stack.push_async_callback(database.close)
+        storage = ObjectStorage(read(StorageSettings))
+        stack.callback(storage.close)
+        namespace = read(ClusterSettings).rekindle_namespace
+        cluster = await stack.enter_async_context(Cluster.connect(namespace, request_seconds))
+        yield database, storage, cluster
+
+
+async def _bridge(settings: BridgeSettings) -> int:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with _parts(settings.bridge_request_seconds) as (database, storage, cluster):
+        metrics = Metrics()
+        recorder = Recorder(database, storage, metrics)
+        relay = Relay(database, cluster, recorder, metrics, settings)
+        inbox = Inbox(recorder.record, metrics)
+        watch = ResourceWatch(cluster, recorder, inbox, metrics, settings.bridge_silence_seconds)
+        repair = Repair(database, cluster, recorder, metrics)
+        url = read(DatabaseSettings).libpq_url
+        loops = [
+            relay.run(),
+            listen(url, OUTBOX_CHANNEL, relay.wake),
+            watch.run(),
+            *(inbox.work() for _ in range(settings.bridge_sightings_at_once)),
+            repair.run(url, settings.bridge_repair_seconds),
+        ]
+        if settings.bridge_port:
+            loops.append(Health(database, watch, metrics).serve(settings.bridge_host, settings.bridge_port))
+        _log.info("bridge started", extra={"namespace": cluster.namespace})
+        await _until(stopped, loops)
+        _log.info("bridge stopped")
+    return 0
+
+
+async def _until(stopped: asyncio.Event, loops: list[Coroutine[Any, Any, None]]) -> None:
+    """Run the loops until `stopped` is set. A loop that ends by itself ends the process: it is started anew, whole."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    end = asyncio.create_task(stopped.wait())
+    try:
+        ended, _ = await asyncio.wait([*tasks, end], return_when=asyncio.FIRST_COMPLETED)
+        for task in ended - {end}:
+            task.result()
+            raise RuntimeError("a loop of the bridge ended by itself")
+    finally:
+        for task in (*tasks, end):
+            task.cancel()
+        await asyncio.gather(*tasks, end, return_exceptions=True)
+
+
+async def _sweep(settings: SweepSettings) -> int:
+    async with _parts(request_seconds=30) as (database, storage, cluster):
+        swept = await Sweep(database, storage, cluster, settings).sweep()
+    sys.stdout.write(f"{swept}\n")
+    return 1 if swept.failures else 0

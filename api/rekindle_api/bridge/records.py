@@ -1,0 +1,57 @@
+"""Queries of the bridge over attempts and their orders together."""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rekindle_api.attempts.models import OPEN, RestoreAttempt
+from rekindle_api.outbox.models import OutboxEntry
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many orders wait, how many were set aside, and the age of the oldest that waits."""
+
+    waiting: int
+    parked: int
+    oldest_seconds: float
+
+
+class BridgeRecords:
+    """Attempts and orders within one transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def attempts(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, RestoreAttempt]:
+        """Return those of the attempts that exist."""
+        rows = await self._session.scalars(select(RestoreAttempt).where(RestoreAttempt.id.in_(ids)))
+        return {row.id: row for row in rows}
+
+    async def created(self) -> set[uuid.UUID]:
+        """Return the open attempts for which a resource was made: nothing is ordered for them any more."""
+        ordered = exists().where(OutboxEntry.attempt_id == RestoreAttempt.id)
+        rows = await self._session.scalars(select(RestoreAttempt.id).where(RestoreAttempt.status.in_(OPEN), ~ordered))
+        return set(rows)
+
+    async def is_ordered(self, attempt_id: uuid.UUID) -> bool:
+        """Tell whether something is still to be done for an attempt's resource."""
+        return bool(await self._session.scalar(select(exists().where(OutboxEntry.attempt_id == attempt_id))))
+
+    async def backlog(self) -> Backlog:
+        """Return how the outbox stands."""
+        waits = OutboxEntry.parked_at.is_(None)
+        age = func.extract("epoch", func.now() - func.min(OutboxEntry.created_at).filter(waits))
+        row = (
+            await self._session.execute(
+                select(
+                    func.count().filter(waits),
+                    func.count().filter(~waits),
+                    func.coalesce(age, 0),
+                )
+            )
+        ).one()
+        return Backlog(waiting=row[0], parked=row[1], oldest_seconds=float(row[2]))

@@ -1,0 +1,212 @@
+"""Carries out what the outbox asks for.
+
+An order belongs to one process for a while, so that no transaction waits for Kubernetes.
+
+A process may die after any line: the order is still there, another takes it when the claim ends, and finds by the
+resource's name what was done already.
+"""
+
+import asyncio
+import logging
+import random
+from datetime import timedelta
+
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.repository import AttemptRepository
+from rekindle_api.attempts.transitions import Observation
+from rekindle_api.bridge.answers import Answer, Verdict, backoff, verdict_on_change, verdict_on_creation
+from rekindle_api.bridge.cluster import Cluster
+from rekindle_api.bridge.metrics import Metrics
+from rekindle_api.bridge.outcomes import invalid, name_taken
+from rekindle_api.bridge.recorder import Recorder
+from rekindle_api.bridge.resources import Deadlines, attempt_of, name_of, restore_job
+from rekindle_api.bridge.settings import BridgeSettings
+from rekindle_api.database import Database
+from rekindle_api.outbox.models import AttemptKind, Desired, OutboxEntry
+from rekindle_api.outbox.repository import OutboxRepository
+from rekindle_api.storage import StorageUnavailableError
+
+_log = logging.getLogger(__name__)
+# However long Kubernetes was away, so many refusals are borne before an order is set aside.
+_REFUSALS_LEFT = 4
+_STOP_SECONDS = 2.0
+
+
+class Relay:
+    """The way there: from an order in the outbox to the resource."""
+
+    def __init__(
+        self, database: Database, cluster: Cluster, recorder: Recorder, metrics: Metrics, settings: BridgeSettings
+    ) -> None:
+        self._database = database
+        self._cluster = cluster
+        self._recorder = recorder
+        self._metrics = metrics
+        self._settings = settings
+        self._deadlines = Deadlines(settings.start_deadline_seconds, settings.active_deadline_seconds)
+        self._running: set[asyncio.Task[None]] = set()
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Carry out orders for ever, several at a time; when cancelled, end those under way."""
+        await self._resume_parked()
+        try:
+            while True:
+                self.wake.clear()
+                for entry in await self._claim():
+                    task = asyncio.create_task(self.carry_out(entry))
+                    self._running.add(task)
+                    task.add_done_callback(self._ended)
+                try:
+                    await asyncio.wait_for(self.wake.wait(), self._settings.bridge_poll_seconds)
+                except TimeoutError:
+                    continue
+        finally:
+            await self._stop()
+
+    async def carry_out(self, entry: OutboxEntry) -> None:
+        """Do what one claimed order asks for. After an error it is taken again when its claim ends."""
+        try:
+            if entry.kind != AttemptKind.RESTORE:
+                await self._park(entry, f"There is no resource for attempts of kind {entry.kind}.")
+            elif entry.desired == Desired.CREATE:
+                await self._create(entry)
+            else:
+                await self._cancel(entry)
+        except (SQLAlchemyError, StorageUnavailableError) as error:
+            self._metrics.failures.labels("relay").inc()
+            _log.warning(
+                "order interrupted",
+                extra={"attempt": entry.attempt_id, "desired": entry.desired, "error": type(error).__name__},
+            )
+
+    async def _create(self, entry: OutboxEntry) -> None:
+        async with self._database.transaction() as session:
+            attempt = await AttemptRepository(session, RestoreAttempt).for_bridge(entry.attempt_id)
+        if attempt is None or AttemptStatus(attempt.status).finished:
+            await self._finish(entry, "moot")
+            return
+        try:
+            resource = restore_job(attempt, self._cluster.namespace, self._deadlines)
+        except ValidationError as error:
+            await self._finish(entry, "invalid", invalid(_first(error)))
+            return
+        answer = await self._cluster.create(resource)
+        match verdict_on_creation(answer):
+            case Verdict.DONE:
+                await self._finish(entry, "done")
+            case Verdict.EXISTS:
+                await self._adopt(entry)
+            case Verdict.INVALID:
+                await self._finish(entry, "invalid", invalid(answer.message))
+            case verdict:
+                await self._try_again(entry, answer, verdict)
+
+    async def _adopt(self, entry: OutboxEntry) -> None:
+        """Something has the name: ours from an earlier try, or somebody else's."""
+        name = name_of(entry.attempt_id)
+        answer = await self._cluster.get(name)
+        if answer.resource is None:
+            # A conflict that was none of the name, such as one about a quota, is gone at the next try.
+            await self._try_again(entry, answer, Verdict.UNAVAILABLE)
+        elif attempt_of(answer.resource) == entry.attempt_id:
+            await self._finish(entry, "done")
+        else:
+            await self._finish(entry, "invalid", name_taken(name))
+
+    async def _cancel(self, entry: OutboxEntry) -> None:
+        answer = await self._cluster.cancel(name_of(entry.attempt_id))
+        match verdict_on_change(answer):
+            case Verdict.DONE:
+                await self._finish(entry, "done")
+            case Verdict.ABSENT:
+                await self._finish(entry, "moot", await self._recorder.end_without_resource(entry.attempt_id))
+            case verdict:
+                await self._try_again(entry, answer, verdict)
+
+    async def _claim(self) -> list[OutboxEntry]:
+        free = self._settings.bridge_orders_at_once - len(self._running)
+        if free <= 0:
+            return []
+        try:
+            async with self._database.transaction() as session:
+                return await OutboxRepository(session).claim(free, self._settings.claim)
+        except SQLAlchemyError as error:
+            self._metrics.failures.labels("relay").inc()
+            _log.warning("outbox not readable", extra={"error": type(error).__name__})
+            return []
+
+    async def _finish(self, entry: OutboxEntry, outcome: str, end: Observation | None = None) -> None:
+        """Delete the order, and end its attempt in the same transaction."""
+        async with self._database.transaction() as session:
+            if end is not None:
+                await self._recorder.advance(session, entry.attempt_id, end)
+            await OutboxRepository(session).finish(entry)
+        self._count(entry, outcome)
+
+    async def _try_again(self, entry: OutboxEntry, answer: Answer, verdict: Verdict) -> None:
+        limit = self._settings.bridge_park_after
+        if verdict is Verdict.REFUSED and entry.attempts >= limit:
+            await self._park(entry, answer.error)
+            return
+        chance = random.random()  # noqa: S311 - jitter is no secret
+        delay = backoff(
+            entry.attempts, self._settings.bridge_backoff_seconds, self._settings.bridge_backoff_limit_seconds, chance
+        )
+        tries = entry.attempts if verdict is Verdict.REFUSED else min(entry.attempts, max(1, limit - _REFUSALS_LEFT))
+        async with self._database.transaction() as session:
+            await OutboxRepository(session).postpone(entry, timedelta(seconds=delay), answer.error, tries)
+        self._count(entry, "postponed")
+        _log.warning(
+            "order postponed",
+            extra={
+                "attempt": entry.attempt_id,
+                "desired": entry.desired,
+                "seconds": round(delay, 1),
+                "error": answer.error,
+            },
+        )
+
+    async def _park(self, entry: OutboxEntry, error: str) -> None:
+        async with self._database.transaction() as session:
+            await OutboxRepository(session).park(entry, error)
+        self._count(entry, "parked")
+        _log.error(
+            "order parked: mend the cause, then restart the bridge",
+            extra={"attempt": entry.attempt_id, "desired": entry.desired, "error": error},
+        )
+
+    async def _resume_parked(self) -> None:
+        """A start is somebody's word that the cause may be mended: each parked order gets one more try."""
+        try:
+            async with self._database.transaction() as session:
+                resumed = await OutboxRepository(session).resume_parked()
+        except SQLAlchemyError as error:
+            _log.warning("parked orders not resumed", extra={"error": type(error).__name__})
+            return
+        if resumed:
+            _log.info("parked orders resumed", extra={"orders": resumed})
+
+    async def _stop(self) -> None:
+        """Give orders under way a moment; one that is cut off is taken again when its claim ends."""
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=_STOP_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self.wake.set()
+
+    def _count(self, entry: OutboxEntry, outcome: str) -> None:
+        self._metrics.orders.labels(entry.desired, outcome).inc()
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"

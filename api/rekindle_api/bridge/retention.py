@@ -1,0 +1,77 @@
+"""Queries on what is over: abandoned uploads, deleted photos and deleted attempts whose work has ended."""
+
+import uuid
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, CursorResult, delete, exists, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rekindle_api.attempts.models import OPEN, AnimationAttempt, RestoreAttempt
+from rekindle_api.photos.models import Photo, PhotoStatus
+
+
+class RetentionRecords:
+    """What is over, within one transaction. Pages go on after the last id, so what fails stops nothing."""
+
+    def __init__(self, session: AsyncSession, quiet: timedelta) -> None:
+        self._session = session
+        self._quiet = quiet
+
+    async def discard_abandoned(self, age: timedelta) -> int:
+        """Mark uploads that began `age` ago and never ended as deleted, so that none becomes a photo meanwhile."""
+        discarded = await self._session.execute(
+            update(Photo)
+            .where(
+                Photo.status == PhotoStatus.PENDING,
+                Photo.deleted_at.is_(None),
+                Photo.created_at <= func.now() - age,
+            )
+            .values(deleted_at=func.now(), updated_at=func.now())
+            .execution_options(synchronize_session=False)
+        )
+        return discarded.rowcount if isinstance(discarded, CursorResult) else 0
+
+    async def photos(self, after: uuid.UUID | None, limit: int) -> list[Photo]:
+        """Return deleted photos for which nothing works any more, in the order of their ids."""
+        statement = select(Photo).where(self._photo_is_over()).order_by(Photo.id).limit(limit)
+        return list(await self._session.scalars(statement if after is None else statement.where(Photo.id > after)))
+
+    async def forget_photo(self, photo_id: uuid.UUID) -> None:
+        """Delete a photo's row with its upload session and attempts, unless something works for it again."""
+        await self._session.execute(
+            delete(Photo)
+            .where(Photo.id == photo_id, self._photo_is_over())
+            .execution_options(synchronize_session=False)
+        )
+
+    async def attempts(self, after: uuid.UUID | None, limit: int) -> list[RestoreAttempt]:
+        """Return deleted attempts that ended and whose result nothing reads, in the order of their ids."""
+        table = RestoreAttempt
+        statement = select(table).where(self._attempt_is_over()).order_by(table.id).limit(limit)
+        return list(await self._session.scalars(statement if after is None else statement.where(table.id > after)))
+
+    async def forget_attempt(self, attempt_id: uuid.UUID) -> None:
+        """Delete an attempt's row, unless something reads its result again."""
+        await self._session.execute(
+            delete(RestoreAttempt)
+            .where(RestoreAttempt.id == attempt_id, self._attempt_is_over())
+            .execution_options(synchronize_session=False)
+        )
+
+    def _photo_is_over(self) -> ColumnElement[bool]:
+        works = [
+            exists().where(table.job_id == Photo.id, or_(table.finished_at.is_(None), ~self._is_quiet(table)))
+            for table in (RestoreAttempt, AnimationAttempt)
+        ]
+        return Photo.deleted_at.is_not(None) & ~or_(*works)
+
+    def _attempt_is_over(self) -> ColumnElement[bool]:
+        reader = RestoreAttempt.__table__.alias("reader")
+        readers = (
+            exists().where(reader.c.source_restore_id == RestoreAttempt.id, reader.c.status.in_(OPEN)),
+            exists().where(AnimationAttempt.restore_id == RestoreAttempt.id, AnimationAttempt.status.in_(OPEN)),
+        )
+        return RestoreAttempt.deleted_at.is_not(None) & self._is_quiet(RestoreAttempt) & ~or_(*readers)
+
+    def _is_quiet(self, table: type[RestoreAttempt] | type[AnimationAttempt]) -> ColumnElement[bool]:
+        return table.finished_at <= func.now() - self._quiet
