@@ -35,15 +35,15 @@ def commands(files: Files, ports: Mapping[str, list[int]]) -> dict[str, list[str
 
 
 def _etcd(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
-    # The second port serves health and metrics only, without a client certificate. The peer URL is that of a cluster
-    # of one, where nobody listens for peers.
+    # The second port serves health and metrics only, without a client certificate. Peers, of whom there are none, would
+    # come by a socket in the working directory.
     client, health = ports["etcd"]
     return [
         f"--data-dir={files.directory / 'etcd'}",
         f"--listen-client-urls=https://127.0.0.1:{client}",
         f"--advertise-client-urls=https://127.0.0.1:{client}",
         f"--listen-metrics-urls=http://127.0.0.1:{health}",
-        "--listen-peer-urls=",
+        "--listen-peer-urls=unix://peers:1",
         f"--cert-file={files.serving.certificate}",
         f"--key-file={files.serving.key}",
         f"--trusted-ca-file={files.authority}",

@@ -162,7 +162,7 @@ class ControlPlane:
             self.server = f"https://127.0.0.1:{ports[0]}"
         command = commands(self._files, self._ports)[name]
         program = Program(name, (*self._programs[name], *command), grace_seconds=3)
-        child = Child.start(program, self.directory / f"{name}.log")
+        child = Child.start(program, self.directory / f"{name}.log", directory=self.directory)
         self._children[name] = child
         try:
             child.wait_until(lambda: self._is_ready(name), seconds=READY_SECONDS)
