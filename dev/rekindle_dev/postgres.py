@@ -6,6 +6,7 @@ import secrets
 import signal
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -115,7 +116,7 @@ class PostgreSQL:
             return connection.execute("SELECT 1").fetchone() == (1,)
 
     def _url(self, database: str) -> str:
-        return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{quote(database)}"
 
 
 def _initialize(data: Path, password: str) -> None:

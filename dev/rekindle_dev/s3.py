@@ -93,15 +93,16 @@ class ObjectStore:
         if self._child:
             self._child.resume()
 
-    def client(self) -> "S3Client":
-        """Return a boto3 client of this service."""
+    def client(self, config: Config | None = None) -> "S3Client":
+        """Return a boto3 client of this service; `config` adds to what the client must have."""
+        needed = Config(signature_version="s3v4", s3={"addressing_style": "path"})
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint_url,
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
             region_name=self.region,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+            config=needed.merge(config) if config else needed,
         )
 
     def create_bucket(self, name: str) -> str:
