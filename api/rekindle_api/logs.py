@@ -20,6 +20,11 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
+def current_request_id() -> str | None:
+    """Return the id of the request that is being served, if one is."""
+    return _request_id.get()
+
+
 class JsonFormatter(logging.Formatter):
     """Formats a record, and what was passed as `extra`, as one line of JSON."""
 

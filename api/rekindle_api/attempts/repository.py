@@ -30,17 +30,10 @@ class AttemptRepository(Generic[A]):
         )
         return list(rows)
 
-    async def get(self, owner_id: uuid.UUID, job_id: uuid.UUID, attempt_id: uuid.UUID) -> A | None:
-        """Return one attempt of one of the owner's upload sessions, unless it is deleted."""
+    async def get(self, owner_id: uuid.UUID, attempt_id: uuid.UUID) -> A | None:
+        """Return one of the owner's attempts, deleted or not."""
         table = self._table
-        rows = await self._session.scalars(
-            select(table).where(
-                table.id == attempt_id,
-                table.job_id == job_id,
-                table.owner_id == owner_id,
-                table.deleted_at.is_(None),
-            )
-        )
+        rows = await self._session.scalars(select(table).where(table.id == attempt_id, table.owner_id == owner_id))
         return rows.one_or_none()
 
     async def insert_unless_running(self, values: Mapping[str, object]) -> A | None:
@@ -65,13 +58,20 @@ class AttemptRepository(Generic[A]):
         )
         return rows.one_or_none()
 
-    async def any_open(self, job_id: uuid.UUID) -> bool:
-        """Tell whether an attempt of the upload session still runs, deleted ones included."""
+    async def open_ids(self, job_id: uuid.UUID) -> list[uuid.UUID]:
+        """Return the ids of the attempts of an upload session that still run, deleted ones included."""
         table = self._table
-        found = await self._session.scalar(
-            select(table.id).where(table.job_id == job_id, table.status.in_(OPEN)).limit(1)
+        return list(await self._session.scalars(select(table.id).where(table.job_id == job_id, table.status.in_(OPEN))))
+
+    async def for_streams(self, job_ids: Sequence[uuid.UUID]) -> list[A]:
+        """Return the attempts of upload sessions whose owners were checked, oldest first, without deleted ones."""
+        table = self._table
+        rows = await self._session.scalars(
+            select(table)
+            .where(table.job_id.in_(job_ids), table.deleted_at.is_(None))
+            .order_by(table.created_at, table.id)
         )
-        return found is not None
+        return list(rows)
 
     async def for_bridge(self, attempt_id: uuid.UUID) -> A | None:
         """Return an attempt by its id alone, as it is in the database now."""

@@ -154,6 +154,8 @@ class LimitSettings(DomainSettings):
 
     max_upload_bytes: PositiveInt = 50 * MIB
     """Largest photo that is taken."""
+    uploads_at_once: PositiveInt = 64
+    """Uploads that one process takes at once; each may need a spool file of the largest size."""
     upload_parts_in_memory: PositiveInt = 8
     """Parts of uploads that one process holds in memory at once, over all requests."""
     max_image_pixels: PositiveInt = 120_000_000

@@ -150,10 +150,12 @@ class ObjectStorage:
         except _NotThereError:
             raise StorageUnavailableError("The bucket does not exist.") from None
 
-    async def sign_all(self, downloads: Iterable[Download], seconds: int) -> list[str]:
-        """Return a signed URL for each download. Signing is local, but may have to fetch credentials."""
-        wanted = tuple(downloads)
-        return await self._call(lambda: [sign(self._signer, self.bucket, item, seconds) for item in wanted])
+    async def signed_urls(self, downloads: Iterable[Download], seconds: int) -> dict[str, str]:
+        """Return a signed URL for each download, by its key. Signing is local, but may have to fetch credentials."""
+        wanted = {item.key: item for item in downloads}
+        return await self._call(
+            lambda: {key: sign(self._signer, self.bucket, item, seconds) for key, item in wanted.items()}
+        )
 
     def close(self) -> None:
         """End the threads and the connections."""

@@ -1,0 +1,106 @@
+"""Puts the domains together into one ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Self
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from rekindle_api.auth.tokens import TokenVerifier
+from rekindle_api.database import Database
+from rekindle_api.events import endpoints as events
+from rekindle_api.events.feed import AttemptFeed
+from rekindle_api.health import endpoints as health
+from rekindle_api.jobs import endpoints as jobs
+from rekindle_api.limits import BodyLimitMiddleware
+from rekindle_api.logs import RequestMiddleware
+from rekindle_api.migrations.runner import head
+from rekindle_api.photos import endpoints as photos
+from rekindle_api.photos.uploads import Uploads
+from rekindle_api.problems import ProblemBody, install
+from rekindle_api.settings import (
+    AuthSettings,
+    DatabaseSettings,
+    LimitSettings,
+    ServerSettings,
+    StorageSettings,
+    read,
+)
+from rekindle_api.storage import ObjectStorage
+
+
+@dataclass(frozen=True)
+class WebSettings:
+    """All settings of the web server."""
+
+    database: DatabaseSettings
+    storage: StorageSettings
+    auth: AuthSettings
+    server: ServerSettings
+    limits: LimitSettings
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read them from the environment.
+
+        Raises:
+            InvalidSettingsError: some are missing or refused.
+        """
+        return cls(
+            read(DatabaseSettings), read(StorageSettings), read(AuthSettings), read(ServerSettings), read(LimitSettings)
+        )
+
+
+def create_app(settings: WebSettings) -> FastAPI:
+    """Return the application. It connects to nothing before its lifespan begins."""
+    app = FastAPI(
+        title="Rekindle",
+        version=version("rekindle"),
+        summary="Old photos in, restored photos out.",
+        lifespan=_lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        responses={"default": {"model": ProblemBody, "description": "Every error (application/problem+json)."}},
+    )
+    app.state.settings = settings
+    app.state.server = settings.server
+    app.state.limits = settings.limits
+    install(app)
+    for domain in (health, photos, jobs, events):
+        app.include_router(domain.router)
+    app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.server.cors_origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
+        expose_headers=["X-Request-ID"],
+        max_age=600,
+    )
+    app.add_middleware(RequestMiddleware)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: WebSettings = app.state.settings
+    state = app.state
+    state.schema_revision = head(settings.database)
+    state.database = Database(settings.database)
+    state.storage = ObjectStorage(settings.storage)
+    state.verifier = TokenVerifier(settings.auth)
+    state.uploads = Uploads(state.database, state.storage, settings.limits)
+    state.feed = AttemptFeed(state.database, settings.database)
+    state.feed.start()
+    try:
+        yield
+    finally:
+        await state.feed.close()
+        await state.uploads.close()
+        await state.verifier.close()
+        state.storage.close()
+        await state.database.close()

@@ -1,0 +1,36 @@
+"""Why a restoration is not begun, or an attempt not found."""
+
+from rekindle_api.problems import Problem
+
+
+class AttemptNotFoundError(Problem):
+    """There is no such attempt, or it is somebody else's."""
+
+    status = 404
+    code = "attempt_not_found"
+    title = "Attempt not found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such attempt.")
+
+
+class SourceResultNotFoundError(Problem):
+    """The result to start from does not exist."""
+
+    status = 404
+    code = "source_result_not_found"
+    title = "Source result not found"
+
+    def __init__(self) -> None:
+        super().__init__("The earlier result to start from does not exist.")
+
+
+class SourceResultNotReadyError(Problem):
+    """The attempt whose result to start from has none, or none yet."""
+
+    status = 409
+    code = "source_result_not_ready"
+    title = "Source result not ready"
+
+    def __init__(self) -> None:
+        super().__init__("The attempt to start from has no result; choose one that is completed.")

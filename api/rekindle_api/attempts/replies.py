@@ -1,0 +1,179 @@
+"""How attempts look to clients. Their state travels in `s3_key`: pending, failed, or the key of the result."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
+from rekindle_api.storage import Download
+
+PENDING_KEY = "pending"
+FAILED_KEY = "failed"
+Attempt = RestoreAttempt | AnimationAttempt
+
+
+class Progress(BaseModel):
+    """How far an attempt is."""
+
+    percent: int
+    stage: str | None
+
+
+class ResultReply(BaseModel):
+    """One completed restoration of a photo."""
+
+    id: uuid.UUID
+    job_id: uuid.UUID
+    s3_key: str
+    model: str | None
+    params: dict[str, Any]
+    created_at: datetime
+    url: str | None = None
+    preview_url: str | None = None
+    thumbnail_url: str | None = None
+    warnings: list[str] = []
+
+
+class RestoreAttemptReply(ResultReply):
+    """One attempt to restore a photo."""
+
+    status: AttemptStatus
+    progress: Progress | None = None
+    reason: str | None = None
+    message: str | None = None
+    finished_at: datetime | None = None
+
+
+class AnimationAttemptReply(BaseModel):
+    """One attempt to animate a photo."""
+
+    id: uuid.UUID
+    job_id: uuid.UUID
+    restore_id: uuid.UUID | None
+    preview_s3_key: str
+    result_s3_key: str | None
+    thumb_s3_key: str | None
+    model: str | None
+    params: dict[str, Any]
+    created_at: datetime
+    preview_url: str | None
+    result_url: str | None
+    thumb_url: str | None
+    status: AttemptStatus
+    progress: Progress | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+class ProcessingJobReply(BaseModel):
+    """One attempt that still runs."""
+
+    id: uuid.UUID
+    job_id: uuid.UUID
+    type: str
+    status: AttemptStatus
+    progress: int
+    stage: str | None
+    created_at: datetime
+
+
+def state_key(attempt: Attempt) -> str:
+    """Return the key that tells the frontend an attempt's state."""
+    status = AttemptStatus(attempt.status)
+    if status is AttemptStatus.COMPLETED and attempt.result_key is not None:
+        return attempt.result_key
+    return FAILED_KEY if status.finished else PENDING_KEY
+
+
+def downloads(attempt: Attempt) -> Iterable[Download]:
+    """Yield what can be downloaded of an attempt."""
+    kind = "restored" if isinstance(attempt, RestoreAttempt) else "animated"
+    name = f"rekindle-{attempt.created_at:%Y-%m-%d}-{attempt.id.hex[-8:]}-{kind}"
+    if attempt.result_key is not None:
+        yield Download(attempt.result_key, name)
+    if attempt.preview_key is not None:
+        yield Download(attempt.preview_key, f"{name}-preview")
+    if attempt.thumbnail_key is not None:
+        yield Download(attempt.thumbnail_key, f"{name}-thumbnail")
+
+
+def progress(attempt: Attempt) -> Progress | None:
+    """Return how far an attempt is, once that is known."""
+    if attempt.progress_percent is None:
+        return None
+    return Progress(percent=attempt.progress_percent, stage=attempt.progress_stage)
+
+
+def result_reply(attempt: RestoreAttempt, urls: Mapping[str, str]) -> ResultReply:
+    """Return a completed restoration."""
+    return ResultReply(**_result_fields(attempt, urls))
+
+
+def restore_reply(attempt: RestoreAttempt, urls: Mapping[str, str]) -> RestoreAttemptReply:
+    """Return an attempt to restore, in any state."""
+    return RestoreAttemptReply(
+        **_result_fields(attempt, urls),
+        status=AttemptStatus(attempt.status),
+        progress=progress(attempt),
+        reason=attempt.reason,
+        message=attempt.message,
+        finished_at=attempt.finished_at,
+    )
+
+
+def animation_reply(attempt: AnimationAttempt, urls: Mapping[str, str]) -> AnimationAttemptReply:
+    """Return an attempt to animate, in any state."""
+    state = state_key(attempt)
+    return AnimationAttemptReply(
+        id=attempt.id,
+        job_id=attempt.job_id,
+        restore_id=attempt.restore_id,
+        preview_s3_key=attempt.preview_key or state,
+        result_s3_key=state,
+        thumb_s3_key=attempt.thumbnail_key,
+        model=attempt.model,
+        params=attempt.requested,
+        created_at=attempt.created_at,
+        preview_url=_url(urls, attempt.preview_key),
+        result_url=_url(urls, attempt.result_key),
+        thumb_url=_url(urls, attempt.thumbnail_key),
+        status=AttemptStatus(attempt.status),
+        progress=progress(attempt),
+        reason=attempt.reason,
+        message=attempt.message,
+    )
+
+
+def processing_reply(attempt: Attempt) -> ProcessingJobReply:
+    """Return an attempt that still runs."""
+    return ProcessingJobReply(
+        id=attempt.id,
+        job_id=attempt.job_id,
+        type="restore" if isinstance(attempt, RestoreAttempt) else "animate",
+        status=AttemptStatus(attempt.status),
+        progress=attempt.progress_percent or 0,
+        stage=attempt.progress_stage,
+        created_at=attempt.created_at,
+    )
+
+
+def _result_fields(attempt: RestoreAttempt, urls: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "id": attempt.id,
+        "job_id": attempt.job_id,
+        "s3_key": state_key(attempt),
+        "model": attempt.model,
+        "params": attempt.requested,
+        "created_at": attempt.created_at,
+        "url": _url(urls, attempt.result_key),
+        "preview_url": _url(urls, attempt.preview_key),
+        "thumbnail_url": _url(urls, attempt.thumbnail_key),
+        "warnings": attempt.warnings,
+    }
+
+
+def _url(urls: Mapping[str, str], key: str | None) -> str | None:
+    return urls.get(key) if key is not None else None

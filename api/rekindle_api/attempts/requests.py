@@ -1,0 +1,85 @@
+"""What a client may ask of a restoration, and how that reads as parameters of a RestoreJob."""
+
+import hashlib
+import json
+import math
+import uuid
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.alias_generators import to_camel
+
+from rekindle_api.database.json_values import STORABLE_OBJECT, StorableText
+from rekindle_crds import RestoreParameters
+from rekindle_crds.restore import Colorization
+
+Prompt = Annotated[StorableText, StringConstraints(max_length=500)]
+_DEFAULTS = RestoreParameters()
+
+
+class _Sent(BaseModel):
+    """Fields that are not known are kept as they were sent, and not acted on."""
+
+    model_config = ConfigDict(extra="allow", alias_generator=to_camel, populate_by_name=True)
+
+
+class RestoreOptions(_Sent):
+    """Wishes for the restoration."""
+
+    colourize: bool = False
+    """Add colour to a monochrome photo, when the engine can."""
+    user_prompt: Prompt | None = None
+    """Wishes in words, for engines that take them."""
+    source_result_id: uuid.UUID | None = None
+    """Start from the result of this earlier attempt instead of the original."""
+
+
+class RestoreParams(_Sent):
+    """How to restore. The older, flat form names prompt and colourize here."""
+
+    denoise: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Strength of noise removal, from 0 to 1."""
+    megapixels: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Largest size of the result."""
+    restore: RestoreOptions = RestoreOptions()
+    prompt: Prompt | None = None
+    colourize: bool = False
+
+
+class RestoreRequest(BaseModel):
+    """A wish to restore a photo."""
+
+    model: Annotated[StorableText, StringConstraints(max_length=100)] | None = None
+    """Shown with the result; which engine works is decided by the cluster."""
+    params: RestoreParams = RestoreParams()
+
+    @model_validator(mode="after")
+    def _storable(self) -> Self:
+        STORABLE_OBJECT.validate_python(self.as_sent())
+        return self
+
+    def as_sent(self) -> dict[str, Any]:
+        """Return the parameters as they were sent."""
+        return self.params.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    @property
+    def source_result_id(self) -> uuid.UUID | None:
+        """The earlier attempt to start from."""
+        return self.params.restore.source_result_id
+
+    def parameters(self) -> RestoreParameters:
+        """Return the parameters of the resource."""
+        params = self.params
+        colourize = params.restore.colourize or params.colourize
+        return RestoreParameters(
+            denoise=_DEFAULTS.denoise if params.denoise is None else round(params.denoise * 100),
+            max_megapixels=None if params.megapixels is None else math.ceil(params.megapixels),
+            colorize=Colorization.IF_AVAILABLE if colourize else Colorization.NEVER,
+            prompt=params.restore.user_prompt or params.prompt or None,
+        )
+
+
+def digest(model: str | None, source_key: str, parameters: RestoreParameters) -> str:
+    """Return what is the same for two requests exactly when their results would be."""
+    decisive = {"model": model, "source": source_key, "restore": parameters.wire()}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

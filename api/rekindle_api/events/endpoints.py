@@ -1,0 +1,53 @@
+"""The route of event streams."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from rekindle_api.auth.dependencies import CurrentUser
+from rekindle_api.database.connection import database_of
+from rekindle_api.events.feed import AttemptFeed, Subscription
+from rekindle_api.events.messages import State, following, opening
+from rekindle_api.photos.errors import PhotoNotFoundError
+from rekindle_api.photos.repository import PhotoRepository
+from rekindle_api.settings import LimitSettings
+
+router = APIRouter(prefix="/api/v1/events", tags=["events"])
+
+
+async def _subscription(request: Request, photo_id: uuid.UUID, user: CurrentUser) -> AsyncIterator[Subscription]:
+    """Check the owner before the reply begins, and hold no transaction while the stream lasts."""
+    async with database_of(request).transaction() as session:
+        if await PhotoRepository(session).get(user.id, photo_id) is None:
+            raise PhotoNotFoundError
+    feed: AttemptFeed = request.app.state.feed
+    with feed.follow(photo_id) as subscription:
+        yield subscription
+
+
+@router.get("/{photo_id}", response_class=EventSourceResponse)
+async def stream(
+    request: Request,
+    photo_id: uuid.UUID,
+    subscription: Annotated[Subscription, Depends(_subscription)],
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Follow a photo's attempts: `snapshot` first, then `progress` and `completed` as they happen.
+
+    The stream ends after some minutes; the client connects again, and misses nothing by it.
+    """
+    limits: LimitSettings = request.app.state.limits
+    before: State | None = None
+    try:
+        async with asyncio.timeout(limits.stream_seconds):
+            while (state := await subscription.next()) is not None:
+                fresh = opening(photo_id, state, last_event_id) if before is None else following(before, state)
+                before = state
+                for event in fresh:
+                    yield event
+    except TimeoutError:
+        return

@@ -1,0 +1,145 @@
+"""Carries changes of attempts to every open stream of this process over one database connection.
+
+A notification is only a wake-up: what changed is read from the tables, once for all streams of a photo. After a lost
+connection everything that anybody follows is read again, so a notification that was missed does no harm.
+"""
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from rekindle_api.attempts.models import ATTEMPT_CHANNEL, RestoreAttempt
+from rekindle_api.attempts.repository import AttemptRepository
+from rekindle_api.database import Database
+from rekindle_api.events.messages import State, states_by_job
+from rekindle_api.settings import DatabaseSettings
+
+_log = logging.getLogger(__name__)
+_RECONNECT_SECONDS = (0.2, 1.0, 5.0)
+
+
+class Subscription:
+    """What one stream waits on: the newest state, and whether it is newer than what the stream last took."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+        self._state: State = {}
+        self.closed = False
+
+    def put(self, state: State) -> None:
+        """Replace the state; one that was not taken yet is passed over."""
+        self._state = state
+        self._changed.set()
+
+    def close(self) -> None:
+        """End the stream."""
+        self.closed = True
+        self._changed.set()
+
+    async def next(self) -> State | None:
+        """Wait for the next state; None when the process shuts down."""
+        await self._changed.wait()
+        self._changed.clear()
+        return None if self.closed else self._state
+
+
+class AttemptFeed:
+    """The one listener of a process."""
+
+    def __init__(self, database: Database, settings: DatabaseSettings) -> None:
+        self._database = database
+        self._url = settings.libpq_url
+        self._followers: dict[uuid.UUID, set[Subscription]] = {}
+        self._stale: set[uuid.UUID] = set()
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._deliver())]
+
+    def end_streams(self) -> None:
+        """End every stream, so that a server that shuts down need not wait for them."""
+        self._closed = True
+        for follower in [one for followers in self._followers.values() for one in followers]:
+            follower.close()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self.end_streams()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @contextmanager
+    def follow(self, job_id: uuid.UUID) -> Iterator[Subscription]:
+        """Follow one photo. Its present state comes first, as soon as it is read."""
+        subscription = Subscription()
+        if self._closed:
+            subscription.close()
+        followers = self._followers.setdefault(job_id, set())
+        followers.add(subscription)
+        self._mark([job_id])
+        try:
+            yield subscription
+        finally:
+            followers.discard(subscription)
+            if not followers:
+                self._followers.pop(job_id, None)
+
+    def _mark(self, job_ids: Iterable[uuid.UUID]) -> None:
+        self._stale.update(job_ids)
+        self._wake.set()
+
+    async def _listen(self) -> None:
+        failures = 0
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect(
+                    self._url, autocommit=True, connect_timeout=5, application_name="rekindle-api-events"
+                )
+                async with connection:
+                    await connection.execute(f"LISTEN {ATTEMPT_CHANNEL}".encode())
+                    failures = 0
+                    self._mark(self._followers)
+                    async for notification in connection.notifies():
+                        self._notified(notification.payload)
+            except psycopg.Error as error:
+                _log.warning("the event listener lost its connection", extra={"error": type(error).__name__})
+            await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
+            failures += 1
+
+    def _notified(self, payload: str) -> None:
+        with contextlib.suppress(ValueError):
+            if (job_id := uuid.UUID(payload)) in self._followers:
+                self._mark([job_id])
+
+    async def _deliver(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            stale, self._stale = [one for one in self._stale if one in self._followers], set()
+            try:
+                states = await self._read(stale)
+            except (SQLAlchemyError, OSError) as error:
+                _log.warning("attempts cannot be read for event streams", extra={"error": type(error).__name__})
+                await asyncio.sleep(_RECONNECT_SECONDS[1])
+                self._mark(stale)
+                continue
+            for job_id in stale:
+                for follower in self._followers.get(job_id, ()):
+                    follower.put(states.get(job_id, {}))
+
+    async def _read(self, job_ids: list[uuid.UUID]) -> dict[uuid.UUID, State]:
+        if not job_ids:
+            return {}
+        async with self._database.transaction() as session:
+            rows = await AttemptRepository(session, RestoreAttempt).for_streams(job_ids)
+        return dict(states_by_job(rows))

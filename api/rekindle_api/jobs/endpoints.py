@@ -1,0 +1,109 @@
+"""Routes under /api/v1/jobs and /api/v1/processing, and the one that begins a restoration."""
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Query, Request
+from pydantic import BaseModel, Field
+
+from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.requests import RestoreRequest
+from rekindle_api.attempts.service import Subject, delete_attempt, request_restore
+from rekindle_api.auth.dependencies import CurrentUser
+from rekindle_api.database import DatabaseSession
+from rekindle_api.database.connection import database_of
+from rekindle_api.jobs.replies import AttemptAccepted, AttemptState, JobReply
+from rekindle_api.jobs.service import attempt_state, job_replies
+from rekindle_api.photos.endpoints import Photos
+from rekindle_api.photos.models import photo_prefix
+from rekindle_api.photos.replies import Deleted
+from rekindle_api.photos.repository import PhotoRepository
+from rekindle_api.photos.service import delete_objects
+from rekindle_api.storage.objects import storage_of
+
+router = APIRouter(prefix="/api/v1", tags=["jobs"])
+
+
+class JobPage(BaseModel):
+    """Which jobs to list."""
+
+    skip: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+@router.post("/photos/{photo_id}/restore", status_code=202)
+@router.post("/jobs/{photo_id}/restore", status_code=202)
+async def restore(
+    photo_id: uuid.UUID, wanted: RestoreRequest, user: CurrentUser, photos: Photos, session: DatabaseSession
+) -> AttemptAccepted:
+    """Begin to restore a photo; while an equal request runs, that attempt is the answer."""
+    photo = await photos.get(user.id, photo_id)
+    subject = Subject(
+        job_id=photo.id,
+        owner_id=user.id,
+        bucket=photo.bucket,
+        prefix=photo_prefix(user.id, photo.id),
+        original_key=photo.original_key,
+    )
+    attempt = await request_restore(session, subject, wanted)
+    return AttemptAccepted(
+        id=attempt.id, job_id=photo.id, status=AttemptStatus(attempt.status), created_at=attempt.created_at
+    )
+
+
+@router.get("/jobs")
+@router.get("/jobs/", include_in_schema=False)
+async def list_jobs(
+    request: Request,
+    user: CurrentUser,
+    photos: Photos,
+    session: DatabaseSession,
+    page: Annotated[JobPage, Query()],
+) -> list[JobReply]:
+    """List the owner's jobs with their attempts, newest first."""
+    found, _ = await PhotoRepository(session).page(user.id, page.skip, page.limit)
+    return await job_replies(session, storage_of(request), found, photos.signed_url_seconds)
+
+
+@router.get("/jobs/{photo_id}")
+async def get_job(
+    request: Request, photo_id: uuid.UUID, user: CurrentUser, photos: Photos, session: DatabaseSession
+) -> JobReply:
+    """Return a photo with every attempt on it."""
+    photo = await photos.get(user.id, photo_id)
+    [reply] = await job_replies(session, storage_of(request), [photo], photos.signed_url_seconds)
+    return reply
+
+
+@router.delete("/jobs/{photo_id}")
+async def delete_job(
+    request: Request, background: BackgroundTasks, photo_id: uuid.UUID, user: CurrentUser, photos: Photos
+) -> Deleted:
+    """Delete a job: its photo, and everything that was made of it."""
+    photo = await photos.delete(user.id, photo_id)
+    background.add_task(delete_objects, database_of(request), storage_of(request), photo)
+    return Deleted(id=photo.id, message="The job and its photo are deleted.")
+
+
+@router.delete("/jobs/{photo_id}/restore/{attempt_id}")
+async def delete_restore(
+    photo_id: uuid.UUID, attempt_id: uuid.UUID, user: CurrentUser, session: DatabaseSession
+) -> Deleted:
+    """Delete an attempt to restore with its result; one that runs is cancelled."""
+    attempt = await delete_attempt(session, RestoreAttempt, user.id, photo_id, attempt_id)
+    return Deleted(id=attempt.id, message="The attempt and its result are deleted.")
+
+
+@router.delete("/jobs/{photo_id}/animate/{attempt_id}")
+async def delete_animation(
+    photo_id: uuid.UUID, attempt_id: uuid.UUID, user: CurrentUser, session: DatabaseSession
+) -> Deleted:
+    """Delete an attempt to animate with its result; one that runs is cancelled."""
+    attempt = await delete_attempt(session, AnimationAttempt, user.id, photo_id, attempt_id)
+    return Deleted(id=attempt.id, message="The attempt and its result are deleted.")
+
+
+@router.get("/processing/jobs/{identifier}/status")
+async def get_state(identifier: uuid.UUID, user: CurrentUser, session: DatabaseSession) -> AttemptState:
+    """Return where an attempt stands; a job's id means its newest attempt."""
+    return await attempt_state(session, user.id, identifier)

@@ -1,0 +1,70 @@
+"""Puts together the view of jobs."""
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rekindle_api.attempts import replies as attempts
+from rekindle_api.attempts.errors import AttemptNotFoundError
+from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.repository import AttemptRepository
+from rekindle_api.jobs.replies import AttemptState, JobReply
+from rekindle_api.photos.models import Photo
+from rekindle_api.photos.replies import thumbnail_download
+from rekindle_api.photos.repository import PhotoRepository
+from rekindle_api.storage import Download, ObjectStorage
+
+
+async def job_replies(
+    session: AsyncSession, storage: ObjectStorage, photos: Sequence[Photo], seconds: int
+) -> list[JobReply]:
+    """Return photos of one owner as jobs, with URLs that are good for `seconds`."""
+    if not photos:
+        return []
+    owner_id, ids = photos[0].owner_id, [photo.id for photo in photos]
+    restores = await AttemptRepository(session, RestoreAttempt).of_jobs(owner_id, ids)
+    animations = await AttemptRepository(session, AnimationAttempt).of_jobs(owner_id, ids)
+    sessions = await PhotoRepository(session).sessions(owner_id, ids)
+    wanted: list[Download] = [item for photo in photos if (item := thumbnail_download(photo)) is not None]
+    everything: list[attempts.Attempt] = [*restores, *animations]
+    for attempt in everything:
+        wanted.extend(attempts.downloads(attempt))
+    urls = await storage.signed_urls(wanted, seconds)
+    return [
+        JobReply(
+            id=photo.id,
+            created_at=photo.created_at,
+            selected_restore_id=sessions[photo.id].selected_restore_id,
+            latest_animation_id=next((item.id for item in reversed(animations) if item.job_id == photo.id), None),
+            thumbnail_s3_key=photo.thumbnail_key,
+            thumbnail_url=urls.get(photo.thumbnail_key or ""),
+            restore_attempts=[attempts.restore_reply(item, urls) for item in restores if item.job_id == photo.id],
+            animation_attempts=[attempts.animation_reply(item, urls) for item in animations if item.job_id == photo.id],
+        )
+        for photo in photos
+    ]
+
+
+async def attempt_state(session: AsyncSession, owner_id: uuid.UUID, identifier: uuid.UUID) -> AttemptState:
+    """Return where an attempt stands; a job's id means its newest attempt.
+
+    Raises:
+        AttemptNotFoundError: the owner has no such attempt.
+    """
+    found: RestoreAttempt | AnimationAttempt | None
+    restores = AttemptRepository(session, RestoreAttempt)
+    found = await restores.get(owner_id, identifier)
+    if found is None:
+        found = await AttemptRepository(session, AnimationAttempt).get(owner_id, identifier)
+    if found is None:
+        found = next(reversed(await restores.of_jobs(owner_id, [identifier])), None)
+    if found is None or found.deleted_at is not None:
+        raise AttemptNotFoundError
+    status = AttemptStatus(found.status)
+    return AttemptState(
+        id=found.id,
+        status=status,
+        progress=found.progress_percent or 0,
+        error=found.message or found.reason if status is AttemptStatus.FAILED else None,
+    )

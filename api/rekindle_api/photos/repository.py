@@ -1,0 +1,126 @@
+"""Every query on photos and their upload sessions. Those for users take the owner."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rekindle_api.photos.models import Photo, PhotoStatus, UploadSession
+
+
+class PhotoRepository:
+    """Photos within one transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, photo: Photo) -> None:
+        """Insert a photo."""
+        self._session.add(photo)
+        await self._session.flush()
+
+    async def make_ready(self, photo_id: uuid.UUID, facts: Mapping[str, object]) -> Photo:
+        """Turn a pending photo into one that counts, with its upload session.
+
+        Raises:
+            IntegrityError: the owner has a photo with the same bytes.
+        """
+        rows = await self._session.scalars(
+            update(Photo)
+            .where(Photo.id == photo_id, Photo.status == PhotoStatus.PENDING)
+            .values(status=PhotoStatus.READY, updated_at=func.now(), **facts)
+            .returning(Photo)
+            .execution_options(synchronize_session=False, populate_existing=True)
+        )
+        photo = rows.one()
+        self._session.add(UploadSession(id=photo.id, owner_id=photo.owner_id))
+        await self._session.flush()
+        return photo
+
+    async def with_hash(self, owner_id: uuid.UUID, sha256: str) -> Photo | None:
+        """Return the owner's photo with these bytes."""
+        rows = await self._session.scalars(select(Photo).where(*_live(owner_id), Photo.sha256 == sha256))
+        return rows.one_or_none()
+
+    async def get(self, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Photo | None:
+        """Return one of the owner's photos."""
+        rows = await self._session.scalars(select(Photo).where(*_live(owner_id), Photo.id == photo_id))
+        return rows.one_or_none()
+
+    async def page(self, owner_id: uuid.UUID, offset: int, limit: int) -> tuple[list[Photo], int]:
+        """Return a page of the owner's photos, newest first, and how many there are in all."""
+        rows = await self._session.execute(
+            select(Photo, func.count().over())
+            .where(*_live(owner_id))
+            .order_by(Photo.created_at.desc(), Photo.id.desc())
+            .offset(offset)
+            .limit(limit)
+        )
+        found = rows.all()
+        if found or offset == 0:
+            return [photo for photo, _ in found], found[0][1] if found else 0
+        total = await self._session.scalar(select(func.count()).select_from(Photo).where(*_live(owner_id)))
+        return [], total or 0
+
+    async def sessions(self, owner_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, UploadSession]:
+        """Return upload sessions of the owner by their ids."""
+        rows = await self._session.scalars(
+            select(UploadSession).where(UploadSession.owner_id == owner_id, UploadSession.id.in_(ids))
+        )
+        return {row.id: row for row in rows}
+
+    async def set_metadata(self, owner_id: uuid.UUID, photo_id: uuid.UUID, metadata: dict[str, Any]) -> Photo | None:
+        """Replace what the owner noted about a photo."""
+        rows = await self._session.scalars(
+            update(Photo)
+            .where(*_live(owner_id), Photo.id == photo_id)
+            .values(user_metadata=metadata, updated_at=func.now())
+            .returning(Photo)
+            .execution_options(synchronize_session=False, populate_existing=True)
+        )
+        return rows.one_or_none()
+
+    async def hide(self, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Photo | None:
+        """Mark one of the owner's photos as deleted; one that is already stays so. None when there is none."""
+        rows = await self._session.scalars(
+            update(Photo)
+            .where(Photo.owner_id == owner_id, Photo.id == photo_id, Photo.status == PhotoStatus.READY)
+            .values(deleted_at=func.coalesce(Photo.deleted_at, func.now()), updated_at=func.now())
+            .returning(Photo)
+            .execution_options(synchronize_session=False, populate_existing=True)
+        )
+        return rows.one_or_none()
+
+    async def discard(self, photo_id: uuid.UUID) -> None:
+        """Mark a photo, pending or not, as deleted, so that its objects may be deleted."""
+        await self._session.execute(
+            update(Photo)
+            .where(Photo.id == photo_id)
+            .values(deleted_at=func.now(), updated_at=func.now())
+            .execution_options(synchronize_session=False)
+        )
+
+    async def forget(self, photo_id: uuid.UUID) -> None:
+        """Delete a photo's row, and with it its upload session and attempts."""
+        await self._session.execute(delete(Photo).where(Photo.id == photo_id))
+
+    async def abandoned(self, age: timedelta, limit: int) -> list[Photo]:
+        """Return pending photos whose upload nobody can be busy with any more."""
+        return await self._older(Photo.created_at.expression, age, limit, Photo.status == PhotoStatus.PENDING)
+
+    async def deleted(self, age: timedelta, limit: int) -> list[Photo]:
+        """Return photos that were deleted at least `age` ago and still have their row."""
+        return await self._older(Photo.deleted_at.expression, age, limit, Photo.deleted_at.is_not(None))
+
+    async def _older(
+        self, moment: ColumnElement[Any], age: timedelta, limit: int, condition: ColumnElement[bool]
+    ) -> list[Photo]:
+        statement = select(Photo).where(condition, moment <= func.now() - age).order_by(moment).limit(limit)
+        return list(await self._session.scalars(statement))
+
+
+def _live(owner_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
+    return (Photo.owner_id == owner_id, Photo.status == PhotoStatus.READY, Photo.deleted_at.is_(None))

@@ -1,0 +1,138 @@
+"""What is done with photos that are stored: reading them with their results, and deleting them."""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from enum import StrEnum
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rekindle_api.attempts import replies as attempts
+from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.repository import AttemptRepository
+from rekindle_api.attempts.service import any_open, cancel_all
+from rekindle_api.audit.repository import AuditRepository
+from rekindle_api.database import Database
+from rekindle_api.photos.errors import DownloadNotFoundError, PhotoNotFoundError
+from rekindle_api.photos.models import Photo, photo_prefix
+from rekindle_api.photos.replies import (
+    PhotoDetail,
+    PhotoReply,
+    downloads,
+    original_download,
+    photo_reply,
+    thumbnail_download,
+)
+from rekindle_api.photos.repository import PhotoRepository
+from rekindle_api.storage import Download, ObjectStorage, StorageUnavailableError
+
+_log = logging.getLogger(__name__)
+
+
+class KeyType(StrEnum):
+    """Which of a photo's objects to download."""
+
+    ORIGINAL = "original"
+    PROCESSED = "processed"
+    THUMBNAIL = "thumbnail"
+
+
+class PhotoService:
+    """Photos within one transaction."""
+
+    def __init__(self, session: AsyncSession, storage: ObjectStorage, signed_url_seconds: int) -> None:
+        self._session = session
+        self._storage = storage
+        self.signed_url_seconds = signed_url_seconds
+        self._photos = PhotoRepository(session)
+
+    async def get(self, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Photo:
+        """Return one of the owner's photos.
+
+        Raises:
+            PhotoNotFoundError: there is none.
+        """
+        if (photo := await self._photos.get(owner_id, photo_id)) is None:
+            raise PhotoNotFoundError
+        return photo
+
+    async def replies(self, owner_id: uuid.UUID, photos: Sequence[Photo]) -> list[PhotoReply]:
+        """Return photos as clients see them, with signed URLs."""
+        restores = await self._restores(owner_id, photos)
+        newest = {photo.id: _newest(restores, photo.id) for photo in photos}
+        wanted = [item for photo in photos for item in downloads(photo, newest[photo.id])]
+        urls = await self._storage.signed_urls(wanted, self.signed_url_seconds)
+        return [photo_reply(photo, newest[photo.id], urls) for photo in photos]
+
+    async def detail(self, owner_id: uuid.UUID, photo: Photo) -> PhotoDetail:
+        """Return a photo with its results and the attempts that still run."""
+        restores = await self._restores(owner_id, [photo])
+        animations = await AttemptRepository(self._session, AnimationAttempt).of_jobs(owner_id, [photo.id])
+        newest = _newest(restores, photo.id)
+        completed = [attempt for attempt in restores if attempt.status == AttemptStatus.COMPLETED]
+        everything: list[attempts.Attempt] = [*restores, *animations]
+        wanted = [*downloads(photo, newest), *(item for attempt in completed for item in attempts.downloads(attempt))]
+        urls = await self._storage.signed_urls(wanted, self.signed_url_seconds)
+        return PhotoDetail(
+            photo=photo_reply(photo, newest, urls),
+            results=[attempts.result_reply(attempt, urls) for attempt in completed],
+            processing_jobs=[
+                attempts.processing_reply(attempt)
+                for attempt in everything
+                if not AttemptStatus(attempt.status).finished
+            ],
+            related_photos=[],
+        )
+
+    async def download(self, owner_id: uuid.UUID, photo: Photo, key_type: KeyType) -> Download:
+        """Return one of a photo's objects.
+
+        Raises:
+            DownloadNotFoundError: the photo has no such object yet.
+        """
+        found: Download | None
+        if key_type is KeyType.ORIGINAL:
+            found = original_download(photo)
+        elif key_type is KeyType.THUMBNAIL:
+            found = thumbnail_download(photo)
+        else:
+            newest = _newest(await self._restores(owner_id, [photo]), photo.id)
+            found = next(iter(attempts.downloads(newest)), None) if newest is not None else None
+        if found is None:
+            raise DownloadNotFoundError(f"The photo has no {key_type} version yet.")
+        return found
+
+    async def delete(self, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Photo:
+        """Hide a photo and cancel what still runs for it. Deleting it again changes nothing.
+
+        Raises:
+            PhotoNotFoundError: the owner never had it.
+        """
+        if (photo := await self._photos.hide(owner_id, photo_id)) is None:
+            raise PhotoNotFoundError
+        await cancel_all(self._session, photo.id)
+        await AuditRepository(self._session).record("photo.deleted", owner_id, photo.id)
+        return photo
+
+    async def _restores(self, owner_id: uuid.UUID, photos: Sequence[Photo]) -> list[RestoreAttempt]:
+        if not photos:
+            return []
+        ids = [photo.id for photo in photos]
+        return await AttemptRepository(self._session, RestoreAttempt).of_jobs(owner_id, ids)
+
+
+async def delete_objects(database: Database, storage: ObjectStorage, photo: Photo) -> None:
+    """Delete everything that S3 holds of a deleted photo, unless a pod may still write there: then the sweep does."""
+    try:
+        async with database.transaction() as session:
+            if await any_open(session, photo.id):
+                return
+        await storage.delete_prefix(photo_prefix(photo.owner_id, photo.id))
+    except (StorageUnavailableError, SQLAlchemyError):
+        _log.warning("the objects of a deleted photo will be swept later", extra={"photo_id": str(photo.id)})
+
+
+def _newest(restores: Sequence[RestoreAttempt], photo_id: uuid.UUID) -> RestoreAttempt | None:
+    completed = [item for item in restores if item.job_id == photo_id and item.status == AttemptStatus.COMPLETED]
+    return completed[-1] if completed else None

@@ -1,0 +1,102 @@
+"""Sends a photo to S3 while it still arrives: from a spool file, in parts, with few of them in memory."""
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rekindle_api.storage import ObjectStorage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+PART_BYTES = 5 * 1024 * 1024
+"""The least size that S3 takes for a part that is not the last."""
+_PARTS_UNDER_WAY = 3
+
+
+class Transfer:
+    """One photo on its way into the object `key`.
+
+    The bytes lie in a file without a name, so nothing is left of them when this process dies. A photo that fits in
+    one part is sent only by `commit`; of a larger one the parts go ahead and become an object only by `commit`.
+    """
+
+    def __init__(self, storage: ObjectStorage, key: str, parts_in_memory: asyncio.Semaphore) -> None:
+        self._storage = storage
+        self._key = key
+        self._parts_in_memory = parts_in_memory
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __aexit__
+        self._digest = hashlib.sha256()
+        self._upload_id: str | None = None
+        self._sent = 0
+        self._parts: list[asyncio.Task[CompletedPartTypeDef]] = []
+        self._committed = False
+        self.size = 0
+        self.media_type = ""
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drop the spool file, and whatever was sent unless it was committed."""
+        self._file.close()
+        if self._upload_id is not None and not self._committed:
+            # A part that arrives after the upload was dropped would stay: so they end first.
+            await asyncio.gather(*self._parts, return_exceptions=True)
+            await self._storage.abandon_parts(self._key, self._upload_id)
+
+    @property
+    def sha256(self) -> bytes:
+        """Digest of what was written so far."""
+        return self._digest.digest()
+
+    @property
+    def fileno(self) -> int:
+        """The spool file, for a reader in another process."""
+        self._file.flush()
+        return self._file.fileno()
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes; waits while S3 is slower than the sender."""
+        self._digest.update(chunk)
+        self._file.write(chunk)
+        self.size += len(chunk)
+        while self.size - self._sent >= PART_BYTES:
+            await self._send(PART_BYTES)
+
+    async def commit(self) -> None:
+        """Make the object. It is all there afterwards, or not at all."""
+        if self._upload_id is None:
+            async with self._parts_in_memory:
+                body = os.pread(self.fileno, self.size, 0)
+                await self._storage.put(self._key, body, self.media_type, self.sha256)
+        else:
+            if self.size > self._sent:
+                await self._send(self.size - self._sent)
+            parts = await asyncio.gather(*self._parts)
+            await self._storage.finish_parts(self._key, self._upload_id, parts)
+        self._committed = True
+
+    async def _send(self, length: int) -> None:
+        if self._upload_id is None:
+            self._upload_id = await self._storage.begin_parts(self._key, self.media_type)
+        under_way = [part for part in self._parts if not part.done()]
+        if len(under_way) >= _PARTS_UNDER_WAY:
+            await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        for part in self._parts:
+            if part.done():
+                part.result()
+        number, offset = len(self._parts) + 1, self._sent
+        self._sent += length
+        self._parts.append(asyncio.create_task(self._send_part(self._upload_id, number, offset, length)))
+
+    async def _send_part(self, upload_id: str, number: int, offset: int, length: int) -> "CompletedPartTypeDef":
+        async with self._parts_in_memory:
+            body = await asyncio.to_thread(os.pread, self.fileno, length, offset)
+            return await self._storage.put_part(self._key, upload_id, number, body)

@@ -1,0 +1,44 @@
+"""Runs the web server."""
+
+import socket
+
+import uvicorn
+
+from rekindle_api import logs
+from rekindle_api.application import WebSettings, create_app
+
+_SHUTDOWN_SECONDS = 20
+
+
+class Server(uvicorn.Server):
+    """Ends event streams when it is asked to stop: they would outlast any wait."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop taking requests, and let those under way finish."""
+        app = self.config.app
+        state = getattr(app, "state", None)
+        if (feed := getattr(state, "feed", None)) is not None:
+            feed.end_streams()
+        await super().shutdown(sockets)
+
+
+def serve(host: str, port: int) -> int:
+    """Serve until a signal; return the exit status.
+
+    Raises:
+        InvalidSettingsError: settings are missing or refused.
+    """
+    settings = WebSettings.read()
+    logs.configure(settings.server.log_level)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
+    server = Server(config)
+    server.run()
+    return 0 if server.started else 1
