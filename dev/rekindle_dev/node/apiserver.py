@@ -64,9 +64,7 @@ class ApiServer:
             kubernetes.aio.config.ConfigException: when the file is no kubeconfig.
         """
         configuration = client.Configuration()
-        await config.load_kube_config(  # type: ignore[no-untyped-call]  # the client gives it no types
-            config_file=str(kubeconfig), client_configuration=configuration
-        )
+        await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
         configuration.connection_pool_maxsize = 64
         return cls(client.ApiClient(configuration))
 

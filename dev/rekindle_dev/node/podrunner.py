@@ -11,7 +11,18 @@ from rekindle_dev.node.apiserver import UNREACHABLE, ApiError, ApiServer, Object
 from rekindle_dev.node.container import ContainerRunner, Surroundings
 from rekindle_dev.node.images import Images
 from rekindle_dev.node.sources import MissingError
-from rekindle_dev.node.states import Container, Phase, Running, Terminated, Verdict, Waiting, from_object, lost, now
+from rekindle_dev.node.states import (
+    Container,
+    Phase,
+    Running,
+    Terminated,
+    Verdict,
+    Waiting,
+    from_object,
+    lost,
+    now,
+    phase,
+)
 from rekindle_dev.node.status import pod_status
 from rekindle_dev.node.statuswriter import StatusWriter, remove
 from rekindle_dev.node.stopping import Stop
@@ -146,7 +157,8 @@ class PodRunner:
 
     def _report(self, container: Container) -> None:
         self.known[container.name] = container
-        self._publish()
+        if not phase(self.pod, self.known).final:  # the end is told once, with its verdict
+            self._publish()
 
     def _tell_end(self) -> None:
         self._ended = True
