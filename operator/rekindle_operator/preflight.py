@@ -25,7 +25,7 @@ async def missing(cluster: Cluster, namespaces: Iterable[str]) -> list[str]:
 def _needed(resource: Resource) -> Iterator[tuple[str, str]]:
     for verb in resource.verbs:
         yield verb, ""
-    for subresource, verb in resource.subresource_verbs.items():
+    for subresource, verb in resource.subresource_verbs:
         yield verb, subresource
 
 

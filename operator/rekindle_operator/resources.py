@@ -1,8 +1,6 @@
 """The resources of the API server that the operator reads and writes, and their paths."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from rekindle_crds import GROUP, VERSION, Label
 from rekindle_crds.labels import MANAGED_BY_VALUE
@@ -21,8 +19,8 @@ class Resource:
     """Label selector of what is watched."""
     verbs: tuple[str, ...] = ("get", "list", "watch")
     """What the operator must be allowed to do."""
-    subresource_verbs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """The same for its subresources: name and verb."""
+    subresource_verbs: tuple[tuple[str, str], ...] = ()
+    """The same for its subresources: pairs of name and verb."""
 
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
         """Return the path of the collection, of one object or of its subresource."""
@@ -34,14 +32,12 @@ class Resource:
 _OURS = f"{Label.MANAGED_BY}={MANAGED_BY_VALUE}"
 
 JOBS = {
-    kind.kind: Resource(GROUP, VERSION, kind.plural, kind.kind, subresource_verbs=MappingProxyType({"status": "patch"}))
+    kind.kind: Resource(GROUP, VERSION, kind.plural, kind.kind, subresource_verbs=(("status", "patch"),))
     for kind in KINDS.values()
 }
 ENGINES = Resource(GROUP, VERSION, "engines", "Engine")
 CHILDREN = Resource("batch", "v1", "jobs", "Job", _OURS, ("get", "list", "watch", "create", "delete"))
-PODS = Resource(
-    "", "v1", "pods", "Pod", _OURS, ("get", "list", "watch", "delete"), MappingProxyType({"log": "get"})
-)  # fmt: skip
+PODS = Resource("", "v1", "pods", "Pod", _OURS, ("get", "list", "watch", "delete"), (("log", "get"),))
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 
 WATCHED = (*JOBS.values(), ENGINES, CHILDREN, PODS)
