@@ -3,7 +3,6 @@
 Size is checked against the limits before a pixel is decoded. Only the first frame of a file with several is read.
 """
 
-import logging
 import struct
 import warnings
 import zlib
@@ -26,6 +25,8 @@ from rekindle_worker.imaging.sniff import HEAD_BYTES, SourceFormat, sniff
 from rekindle_worker.photo import Photo, Stored, from_bytes
 
 pillow_heif.register_heif_opener()
+# Our own limit, checked right after opening, takes the place of Pillow's.
+Image.MAX_IMAGE_PIXELS = None
 
 # What Pillow, its plugins, libheif and OpenCV raise on files that are damaged or made to hurt.
 _DECODER_ERRORS = (
@@ -86,8 +87,6 @@ def _refusals(known: SourceFormat) -> Iterator[None]:
         raise WorkFailed(
             ExitCode.UNREADABLE_IMAGE, f"the {known.value} file is damaged or incomplete: {_shorten(error)}"
         ) from error
-    except Image.DecompressionBombError as error:
-        raise WorkFailed(ExitCode.IMAGE_TOO_LARGE, f"the {known.value} file has too many pixels") from error
 
 
 def _shorten(error: Exception) -> str:
@@ -136,5 +135,3 @@ def _opaque(image: Image.Image) -> Image.Image:
         return image
     return image.convert("L" if image.mode in {"1", "LA", "La"} else "RGB")
 
-
-logging.getLogger("PIL").setLevel(logging.WARNING)
