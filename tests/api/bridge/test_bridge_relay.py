@@ -1,0 +1,143 @@
+"""Orders of the outbox become RestoreJobs: once, whoever is killed where."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rekindle_api.bridge.resources import Deadlines, name_of, restore_job
+from rekindle_api.outbox.repository import OutboxRepository
+from rekindle_crds import Label, Phase
+
+if TYPE_CHECKING:
+    from tests.api.bridge.conftest import World
+
+pytestmark = pytest.mark.stack
+
+
+async def test_an_order_becomes_a_resource_with_labels_and_deadlines(world: "World") -> None:
+    async with world.bridge():
+        attempt = await world.restore()
+        resource = await world.created(attempt)
+        await world.carried_out(attempt)
+    assert resource["metadata"]["name"] == f"r-{attempt.id.hex}"
+    assert resource["metadata"]["labels"] == {
+        Label.OWNER: str(attempt.owner_id),
+        Label.PHOTO: str(attempt.job_id),
+        Label.ATTEMPT: str(attempt.id),
+    }
+    spec = resource["spec"]
+    assert spec["source"] == {"bucket": world.bucket, "key": attempt.source_key}
+    assert spec["output"] == {"bucket": world.bucket, "prefix": attempt.output_prefix}
+    assert spec["restore"]["denoise"] == 40
+    assert spec["startDeadlineSeconds"] == world.settings.start_deadline_seconds
+    assert spec["activeDeadlineSeconds"] == world.settings.active_deadline_seconds
+    assert "ttlSecondsAfterSucceeded" not in spec
+    assert "ttlSecondsAfterFailed" not in spec
+
+
+async def test_racing_bridges_create_each_resource_once(world: "World") -> None:
+    attempts = [await world.restore() for _ in range(12)]
+    async with world.bridge(), world.bridge(), world.bridge():
+        for attempt in attempts:
+            await world.carried_out(attempt)
+    made = await world.resources()
+    assert sorted(item["metadata"]["name"] for item in made) == sorted(name_of(attempt.id) for attempt in attempts)
+    assert world.metrics.orders.labels("create", "done")._value.get() == len(attempts)
+
+
+async def test_a_kill_between_the_request_and_the_end_of_the_order_makes_no_second_resource(world: "World") -> None:
+    attempt = await world.restore()
+    async with world.database.transaction() as session:
+        await OutboxRepository(session).claim(1, timedelta(seconds=0.5))
+    # All that a process leaves that is killed here: the resource, and an order that is still claimed.
+    first = await world.cluster.create(restore_job(attempt, world.namespace, Deadlines(60, 60)))
+    assert first.resource is not None
+    async with world.bridge():
+        await world.carried_out(attempt)
+    assert (await world.created(attempt))["metadata"]["uid"] == first.resource["metadata"]["uid"]
+    assert len(await world.resources()) == 1
+
+
+async def test_what_the_api_server_calls_invalid_fails_the_attempt_with_its_words(world: "World") -> None:
+    photo = await world.photo()
+    attempt = await world.restore(photo, output_prefix=f"users/{photo.owner_id}")
+    async with world.bridge():
+        row = await world.seen(attempt, "failed")
+        await world.carried_out(attempt)
+    assert row.reason == "Invalid"
+    assert "source must not lie under output.prefix" in (row.message or "")
+    assert row.finished_at is not None
+    assert await world.resources() == []
+
+
+async def test_a_row_that_no_resource_can_carry_fails_the_attempt(world: "World") -> None:
+    attempt = await world.restore(parameters={"denoise": 400})
+    async with world.bridge():
+        row = await world.seen(attempt, "failed")
+    assert row.reason == "Invalid"
+    assert "denoise" in (row.message or "")
+
+
+async def test_a_name_that_somebody_else_uses_fails_the_attempt_and_leaves_theirs_alone(world: "World") -> None:
+    attempt = await world.restore()
+    theirs = {
+        "apiVersion": "rekindle.dev/v1alpha1",
+        "kind": "RestoreJob",
+        "metadata": {"name": name_of(attempt.id), "namespace": world.namespace},
+        "spec": {
+            "source": {"bucket": world.bucket, "key": "a"},
+            "output": {"bucket": world.bucket, "prefix": "b"},
+        },
+    }
+    assert (await world.cluster.create(theirs)).code == 200
+    async with world.bridge():
+        row = await world.seen(attempt, "failed")
+    assert row.reason == "NameTaken"
+    assert "rekindle.dev/attempt" not in ((await world.created(attempt))["metadata"].get("labels") or {})
+
+
+async def test_a_cancel_before_the_bridge_came_is_settled_in_the_row(world: "World") -> None:
+    attempt = await world.restore()
+    await world.cancel(attempt)
+    row = await world.row(attempt)
+    assert row is not None
+    assert row.status == "cancelled"
+    assert await world.order(attempt) is None
+    async with world.bridge():
+        later = await world.restore()
+        await world.created(later)
+    assert await world.resource(attempt) is None
+
+
+async def test_a_cancel_of_an_order_that_never_got_through_is_settled_by_the_bridge(world: "World") -> None:
+    attempt = await world.restore()
+    async with world.database.transaction() as session:
+        await OutboxRepository(session).claim(1, timedelta(seconds=0.1))
+    await world.cancel(attempt)
+    row = await world.row(attempt)
+    assert row is not None
+    assert row.status == "queued"
+    async with world.bridge():
+        await world.seen(attempt, "cancelled")
+        await world.carried_out(attempt)
+    assert await world.resource(attempt) is None
+
+
+async def test_a_cancel_after_creation_is_passed_on_and_the_attempt_ends_with_the_resource(world: "World") -> None:
+    async with world.bridge():
+        attempt = await world.restore()
+        await world.created(attempt)
+        await world.carried_out(attempt)
+        await world.cancel(attempt)
+
+        async def cancelling() -> bool:
+            return (await world.created(attempt))["spec"]["cancel"] is True
+
+        await world.until(cancelling)
+        row = await world.row(attempt)
+        assert row is not None
+        assert row.status == "queued"
+        await world.report(attempt, world.ended(Phase.CANCELLED, "Cancelled", "Cancelled by spec.cancel."))
+        row = await world.seen(attempt, "cancelled")
+    assert row.reason == "Cancelled"
