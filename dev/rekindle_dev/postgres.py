@@ -98,6 +98,14 @@ class PostgreSQL:
         """Stop the server."""
         self._child.stop()
 
+    def check(self) -> None:
+        """Do nothing while it runs.
+
+        Raises:
+            PartError: if it ended by itself; with the last lines of its log.
+        """
+        self._child.check()
+
     def create_database(self, name: str) -> str:
         """Make an empty database and return its URL."""
         self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -129,6 +129,15 @@ class Child:
         if self.exit_code != 0:
             raise self._ended()
 
+    def check(self) -> None:
+        """Do nothing while the program runs.
+
+        Raises:
+            PartError: if it has ended.
+        """
+        if self.exit_code is not None:
+            raise self._ended()
+
     def stop(self) -> None:
         """Ask the program to stop, kill it and what is left of its process group after the grace period."""
         if self.exit_code is None:

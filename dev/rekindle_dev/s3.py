@@ -83,6 +83,15 @@ class ObjectStore:
             self._child.kill()
         self._remove_sockets()
 
+    def check(self) -> None:
+        """Do nothing while it runs.
+
+        Raises:
+            PartError: if it ended by itself; with the last lines of its log.
+        """
+        if self._child:
+            self._child.check()
+
     def pause(self) -> None:
         """Freeze the service: connections open, and nobody answers."""
         if self._child:

@@ -91,6 +91,15 @@ class ControlPlane:
             if name in self._children:
                 self._children.pop(name).kill()
 
+    def check(self) -> None:
+        """Do nothing while it runs.
+
+        Raises:
+            PartError: if it ended by itself; with the last lines of its log.
+        """
+        for child in self._children.values():
+            child.check()
+
     def stop_component(self, name: str) -> None:
         """Stop one component: etcd, kube-apiserver, kube-controller-manager or kube-scheduler."""
         self._children.pop(name).stop()

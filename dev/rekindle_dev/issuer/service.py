@@ -77,6 +77,15 @@ class TokenIssuer:
         if self._child:
             self._child.kill()
 
+    def check(self) -> None:
+        """Do nothing while it runs.
+
+        Raises:
+            PartError: if it ended by itself; with the last lines of its log.
+        """
+        if self._child:
+            self._child.check()
+
     def restart(self) -> None:
         """Start the issuer again on its port, with the keys and accounts that it had.
 
