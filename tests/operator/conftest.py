@@ -1,0 +1,201 @@
+"""A running operator, engines that follow a script, and a thin door to the API server."""
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+Json = dict[str, Any]
+
+SCRIPT = str(Path(__file__).with_name("scripted_engine.py"))
+IMAGE = "rekindle-worker:dev"
+PATHS = {
+    "restorejobs": "/apis/rekindle.dev/v1alpha1",
+    "engines": "/apis/rekindle.dev/v1alpha1",
+    "jobs": "/apis/batch/v1",
+    "events": "/apis/events.k8s.io/v1",
+}
+
+
+class Api:
+    """The API server, for one namespace."""
+
+    def __init__(self, plane: Any, namespace: str) -> None:
+        self.namespace = namespace
+        self.client = httpx.Client(
+            base_url=plane.server,
+            verify=ssl.create_default_context(cafile=plane.ca_file),
+            headers={"Authorization": f"Bearer {plane.token}"},
+        )
+
+    def path(self, plural: str, name: str = "", subresource: str = "") -> str:
+        parts = (PATHS.get(plural, "/api/v1"), "namespaces", self.namespace, plural, name, subresource)
+        return "/".join(part for part in parts if part)
+
+    def get(self, plural: str, name: str) -> Json:
+        return self.client.get(self.path(plural, name)).raise_for_status().json()
+
+    def items(self, plural: str) -> list[Json]:
+        return self.client.get(self.path(plural)).raise_for_status().json()["items"]
+
+    def create(self, plural: str, body: Json) -> Json:
+        return self.client.post(self.path(plural), json=body).raise_for_status().json()
+
+    def patch(self, plural: str, name: str, body: Json, subresource: str = "") -> Json:
+        headers = {"Content-Type": "application/merge-patch+json"}
+        path = self.path(plural, name, subresource)
+        return self.client.patch(path, json=body, headers=headers).raise_for_status().json()
+
+    def delete(self, plural: str, name: str, **options: Any) -> None:
+        path = self.path(plural, name)
+        self.client.request("DELETE", path, json={"propagationPolicy": "Background", **options}).raise_for_status()
+
+    def engine(self, *words: str, name: str = "scripted", **spec: Any) -> Json:
+        """Make the default Engine; its pods follow the words of a script."""
+        body = {
+            "apiVersion": "rekindle.dev/v1alpha1",
+            "kind": "Engine",
+            "metadata": {"name": name},
+            "spec": {
+                "operations": ["Restore"],
+                "image": IMAGE,
+                "command": [sys.executable, SCRIPT, *words],
+                "default": True,
+                **spec,
+            },
+        }
+        return self.create("engines", body)
+
+    def restore(self, name: str = "photo", **spec: Any) -> Json:
+        """Make a RestoreJob."""
+        body = {
+            "apiVersion": "rekindle.dev/v1alpha1",
+            "kind": "RestoreJob",
+            "metadata": {"name": name},
+            "spec": {
+                "source": {"bucket": "photos", "key": "original.jpg"},
+                "output": {"bucket": "photos", "prefix": f"results/{name}"},
+                **spec,
+            },
+        }
+        return self.create("restorejobs", body)
+
+    def status(self, name: str = "photo") -> Json:
+        return self.get("restorejobs", name)["status"]
+
+    def until(self, holds: Callable[[Json], bool], name: str = "photo", seconds: float = 30) -> Json:
+        """Wait until the status of a RestoreJob is as wanted, and return it."""
+        deadline = time.monotonic() + seconds
+        while not holds(status := self.status(name)):
+            if time.monotonic() > deadline:
+                pytest.fail(f"the status of {name} is still {json.dumps(status, indent=1)}")
+            time.sleep(0.05)
+        return status
+
+    def until_finished(self, name: str = "photo", seconds: float = 30) -> Json:
+        return self.until(lambda status: condition(status, "Finished") == "True", name, seconds)
+
+    def until_waiting(self, reason: str, name: str = "photo", seconds: float = 30) -> Json:
+        return self.until(lambda status: status.get("waiting", {}).get("reason") == reason, name, seconds)
+
+    def until_running(self, name: str = "photo", seconds: float = 30) -> Json:
+        return self.until(lambda status: status.get("phase") == "Running", name, seconds)
+
+    def notices(self) -> list[Json]:
+        """Return the Events that the operator posted, oldest first."""
+        ours = [event for event in self.items("events") if event["reportingController"] == "rekindle.dev/operator"]
+        return sorted(ours, key=lambda event: event["eventTime"])
+
+
+def condition(status: Json, kind: str) -> str:
+    found = {item["type"]: item["status"] for item in status.get("conditions", [])}
+    return str(found.get(kind, ""))
+
+
+class Operator:
+    """An operator as a process of its own."""
+
+    def __init__(self, kubeconfig: Path, namespace: str, log: Path) -> None:
+        self.kubeconfig, self.namespace, self.log = kubeconfig, namespace, log
+        self.url = ""
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, **settings: str) -> None:
+        """Start it and wait until it is ready."""
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self.kubeconfig),
+            "REKINDLE_OPERATOR_HOST": "127.0.0.1",
+            "REKINDLE_OPERATOR_PORT": "0",
+            **{f"REKINDLE_OPERATOR_{name.upper()}": value for name, value in settings.items()},
+        }
+        command = [sys.executable, "-m", "rekindle_operator", "run", "--namespace", self.namespace]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=environment, stderr=log)
+        deadline = time.monotonic() + 30
+        while not self._ready():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                pytest.fail(f"the operator is not ready:\n{self.log.read_text()}")
+            time.sleep(0.05)
+
+    def lines(self) -> list[Json]:
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def _ready(self) -> bool:
+        port = next((line["port"] for line in self.lines() if line["message"] == "operator started"), None)
+        if port is None:
+            return False
+        self.url = f"http://127.0.0.1:{port}"
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}/readyz").status_code == 200
+        return False
+
+    def stop(self) -> int:
+        """Ask it to stop and return its exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(15)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(15)
+
+    def writes(self) -> float:
+        """Return how many requests that change something it has made since its start."""
+        page = httpx.get(f"{self.url}/metrics").text
+        samples = [line for line in page.splitlines() if line.startswith("rekindle_api_requests_total")]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in samples if not ('"GET"' in line or '"WATCH"' in line))
+
+
+@pytest.fixture
+def api(control_plane: Any, namespace: str) -> Iterator[Api]:
+    """The API server as an admin sees it."""
+    api = Api(control_plane, namespace)
+    yield api
+    api.client.close()
+
+
+@pytest.fixture
+def stopped_operator(control_plane: Any, namespace: str, tmp_path: Path) -> Iterator[Operator]:
+    """An operator of the test's namespace that the test starts itself."""
+    operator = Operator(control_plane.kubeconfig, namespace, tmp_path / "operator.log")
+    yield operator
+    operator.kill()
+
+
+@pytest.fixture
+def operator(stopped_operator: Operator) -> Operator:
+    """A running operator of the test's namespace."""
+    stopped_operator.start()
+    return stopped_operator
