@@ -275,3 +275,14 @@ def test_two_containers_end_one_by_one(bench: "Bench") -> None:
     assert pod["status"]["phase"] == "Running"
     assert conditions(pod)["Ready"] == ("False", "ContainersNotReady")
     assert json.dumps(pod["status"]["conditions"]).count("containers with unready status: [second]") == 2
+
+
+def test_describe_tells_what_went_wrong(bench: "Bench") -> None:
+    bench.start("", image="unknown:1")
+    bench.until_waiting("ImagePullBackOff")
+    missing = {"name": "keys", "secret": {"secretName": "nowhere"}}
+    bench.start("", name="mounting", spec={"volumes": [missing]})
+
+    bench.until(lambda _: 'Back-off pulling image "unknown:1"' in bench.kubectl("describe", "pod", "pod"))
+    bench.until(lambda _: "FailedMount" in bench.kubectl("describe", "pod", "mounting"), name="mounting")
+    assert 'MountVolume.SetUp failed: secret "nowhere" not found' in bench.kubectl("describe", "pod", "mounting")

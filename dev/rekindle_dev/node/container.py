@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rekindle_dev.node import environment, quantity, volumes
 from rekindle_dev.node.apiserver import UNREACHABLE, ApiError, ApiServer, Object
+from rekindle_dev.node.events import EventRecorder
 from rekindle_dev.node.images import Images, UnknownImageError, command_line
 from rekindle_dev.node.logs import LogFile, LogStream, last_words
 from rekindle_dev.node.process import Process
@@ -27,13 +28,21 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What the containers of one pod share."""
+class Facilities:
+    """What the node gives to each of its pods."""
 
     api: ApiServer
     images: Images
+    events: EventRecorder
     instance: str
     """Identifies the run of the node program."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the containers of one pod share."""
+
+    node: Facilities
     folder: Path
     volumes: Mapping[str, Path]
     pod: Callable[[], Object]
@@ -113,8 +122,8 @@ class ContainerRunner:
 
     async def _gather(self) -> _Start:
         around, spec, pod = self._around, self._spec(), self._around.pod()
-        entry_point = around.images.entry_point(spec)
-        variables = await environment.resolve(around.api, pod, spec)
+        entry_point = around.node.images.entry_point(spec)
+        variables = await environment.resolve(around.node.api, pod, spec)
         home = around.folder / "home" / self.known.name
         home.mkdir(parents=True, exist_ok=True)
         message_file = around.folder / "termination" / self.known.name
@@ -124,7 +133,7 @@ class ContainerRunner:
         self._id = secrets.token_hex(32)
         return _Start(
             [environment.expand(word, variables) for word in command_line(entry_point, spec)],
-            environment.of_image(home, pod["metadata"]["name"])
+            environment.of_image(home, pod["spec"].get("hostname") or pod["metadata"]["name"])
             | {name: environment.relocate(value, folders) for name, value in variables.items()}
             | {MARKER: self._mark()},
             Path(environment.relocate(spec["workingDir"], folders)) if spec.get("workingDir") else home,
@@ -144,7 +153,7 @@ class ContainerRunner:
             return _not_started(start.command[0], error, identity)
         transports = await process.read(*streams)
         self.pid = process.pid
-        image_id = self._around.images.image_id(self._spec())
+        image_id = self._around.node.images.image_id(self._spec())
         began = now()
         self._show(replace(self.known, state=Running(began), container_id=identity, image_id=image_id))
         try:
@@ -200,7 +209,7 @@ class ContainerRunner:
         return next(c for c in all_containers(self._around.pod()) if c["name"] == self.known.name)
 
     def _mark(self) -> str:
-        return f"{self._around.instance}/{self._id}"
+        return f"{self._around.node.instance}/{self._id}"
 
 
 def _not_started(program: str, error: Exception, identity: str) -> Terminated:

@@ -5,12 +5,14 @@ import fcntl
 import logging
 import secrets
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rekindle_dev.node import access, limits, warden
 from rekindle_dev.node.apiserver import ApiServer
+from rekindle_dev.node.container import Facilities
+from rekindle_dev.node.events import EventRecorder
 from rekindle_dev.node.images import Images
 from rekindle_dev.node.pods import Pods
 from rekindle_dev.node.registration import Registration
@@ -56,13 +58,14 @@ async def run(settings: Settings) -> None:
         last_will = warden.start(instance)
         try:
             async with await ApiServer.connect(settings.kubeconfig) as api:
-                pods = Pods(api, Images(settings.images), instance, settings.name, pods_folder)
-                await _run_registered(settings, api, pods)
+                facilities = Facilities(api, Images(settings.images), EventRecorder(api, settings.name), instance)
+                await _run_registered(settings, facilities, Pods(facilities, settings.name, pods_folder))
         finally:
             last_will.communicate()
 
 
-async def _run_registered(settings: Settings, api: ApiServer, pods: Pods) -> None:
+async def _run_registered(settings: Settings, facilities: Facilities, pods: Pods) -> None:
+    api = facilities.api
     authority = settings.client_authority.read_text() if settings.client_authority else api.authority
     if authority is None:
         raise StartError("the kubeconfig trusts no authority: give --client-ca, or nobody could ask for logs safely")
@@ -74,19 +77,25 @@ async def _run_registered(settings: Settings, api: ApiServer, pods: Pods) -> Non
         if settings.ready_file:
             settings.ready_file.write_text(f"{port}\n")
         _log.info("node ready name=%s port=%d", settings.name, port)
-        duties = (pods.run(), registration.keep(), limits.hold_memory(pods), limits.hold_disk(pods))
-        await _until_told_to_stop(asyncio.gather(*duties))
+        await _until_told_to_stop(
+            pods.run(),
+            registration.keep(),
+            facilities.events.run(),
+            limits.hold_memory(pods),
+            limits.hold_disk(pods),
+        )
         await registration.leave()
     finally:
         await server.cleanup()
 
 
-async def _until_told_to_stop(duties: asyncio.Future[tuple[None, None, None, None]]) -> None:
-    """Wait for a signal; a duty that ends by itself is an error and raises here."""
+async def _until_told_to_stop(*duties: Coroutine[None, None, None]) -> None:
+    """Do all duties until a signal; one that ends by itself is an error and raises here."""
     loop = asyncio.get_running_loop()
+    together = asyncio.gather(*duties)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, duties.cancel)
+        loop.add_signal_handler(number, together.cancel)
     try:
-        await duties
+        await together
     except asyncio.CancelledError:
         _log.info("node stops")

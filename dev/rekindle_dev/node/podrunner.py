@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rekindle_dev.node import volumes
-from rekindle_dev.node.apiserver import UNREACHABLE, ApiError, ApiServer, Object
-from rekindle_dev.node.container import ContainerRunner, Surroundings
-from rekindle_dev.node.images import Images
+from rekindle_dev.node.apiserver import UNREACHABLE, ApiError, Object
+from rekindle_dev.node.container import ContainerRunner, Facilities, Surroundings
+from rekindle_dev.node.events import Event, of_change, of_verdict
 from rekindle_dev.node.sources import MissingError
 from rekindle_dev.node.states import (
     Container,
@@ -36,12 +36,12 @@ _log = logging.getLogger(__name__)
 class PodRunner:
     """Runs one pod that is bound to this node; `run` returns when the pod is gone from the API."""
 
-    def __init__(self, api: ApiServer, images: Images, instance: str, pod: Object, folder: Path) -> None:
+    def __init__(self, node: Facilities, pod: Object, folder: Path) -> None:
         self.pod = pod
         self.folder = folder
         self.containers: dict[str, ContainerRunner] = {}
         """Those that have been started, by name."""
-        self._api, self._images, self._instance = api, images, instance
+        self._node = node
         self.known = from_object(pod)
         """What is known of each container, by name."""
         self._conditions = {c["type"]: c for c in pod.get("status", {}).get("conditions", [])}
@@ -51,7 +51,7 @@ class PodRunner:
         self._verdict: Verdict | None = None
         self._stop = Stop()
         self._gone, self._deleted = asyncio.Event(), asyncio.Event()
-        self._writer = StatusWriter(api, pod)
+        self._writer = StatusWriter(node.api, pod)
         self.see(pod)
 
     @property
@@ -89,7 +89,7 @@ class PodRunner:
             await self._deleted.wait()
             await self._writer.flushed()
             if not self._gone.is_set():
-                await remove(self._api, self.pod)
+                await remove(self._node.api, self.pod)
             await self._gone.wait()
             await asyncio.to_thread(_clear, self.folder)
         finally:
@@ -124,9 +124,7 @@ class PodRunner:
         if folders is None:
             return
         self._sandbox = True
-        around = Surroundings(
-            self._api, self._images, self._instance, self.folder, folders, lambda: self.pod, self._stop
-        )
+        around = Surroundings(self._node, self.folder, folders, lambda: self.pod, self._stop)
         for spec in self.pod["spec"].get("initContainers", []):
             await self._run_container(spec["name"], around)
             if not _succeeded(self.known[spec["name"]]):
@@ -142,11 +140,14 @@ class PodRunner:
 
     async def _make_volumes(self) -> Mapping[str, Path] | None:
         """Return the folders of the volumes as soon as all of them can be made; None when the pod is stopped first."""
+        told = ""
         while not self._stop.asked.is_set():
             try:
-                return await volumes.prepare(self._api, self.pod, self.volumes_folder)
+                return await volumes.prepare(self._node.api, self.pod, self.volumes_folder)
             except (MissingError, ApiError, *UNREACHABLE) as error:
-                _log.warning("volumes wait pod=%s error=%s", self.pod["metadata"]["name"], error)
+                if str(error) != told:
+                    told = str(error)
+                    self._node.events.record(self.pod, Event("FailedMount", f"MountVolume.SetUp failed: {told}"))
             await self._stop.asked_within(_VOLUME_RETRY)
         return None
 
@@ -156,12 +157,16 @@ class PodRunner:
             self._stop.within(grace)
 
     def _report(self, container: Container) -> None:
+        if event := of_change(self.known[container.name], container):
+            self._node.events.record(self.pod, event)
         self.known[container.name] = container
         if not phase(self.pod, self.known).final:  # the end is told once, with its verdict
             self._publish()
 
     def _tell_end(self) -> None:
         self._ended = True
+        if self._verdict:
+            self._node.events.record(self.pod, of_verdict(self._verdict))
         refused = self._verdict is not None and not self._sandbox
         initialized = all(_succeeded(self.known[spec["name"]]) for spec in self.pod["spec"].get("initContainers", []))
         for name, container in self.known.items():

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from rekindle_dev.node.apiserver import ApiServer, Changed, Listed, Object
-from rekindle_dev.node.images import Images
+from rekindle_dev.node.apiserver import Changed, Listed, Object
+from rekindle_dev.node.container import Facilities
 from rekindle_dev.node.podrunner import PodRunner
 
 _log = logging.getLogger(__name__)
@@ -16,9 +16,8 @@ _log = logging.getLogger(__name__)
 class Pods:
     """The runners of the pods of one node, by uid."""
 
-    def __init__(self, api: ApiServer, images: Images, instance: str, node: str, directory: Path) -> None:
-        self._api, self._images, self._instance, self._node = api, images, instance, node
-        self._directory = directory
+    def __init__(self, facilities: Facilities, node: str, directory: Path) -> None:
+        self._facilities, self._node, self._directory = facilities, node, directory
         self._runners: dict[str, PodRunner] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -37,7 +36,7 @@ class Pods:
     async def run(self) -> None:
         """Follow the pods in the API, for ever; all of them are killed when this is cancelled."""
         try:
-            async for event in self._api.follow("/api/v1/pods", f"spec.nodeName={self._node}"):
+            async for event in self._facilities.api.follow("/api/v1/pods", f"spec.nodeName={self._node}"):
                 match event:
                     case Listed(objects):
                         self._see_all(objects)
@@ -67,7 +66,7 @@ class Pods:
             return
         metadata = pod["metadata"]
         _log.info("pod taken namespace=%s pod=%s uid=%s", metadata["namespace"], metadata["name"], uid)
-        runner = PodRunner(self._api, self._images, self._instance, pod, self._directory / uid)
+        runner = PodRunner(self._facilities, pod, self._directory / uid)
         self._runners[uid] = runner
         self._tasks[uid] = asyncio.create_task(self._live(uid, runner))
 
