@@ -1,5 +1,6 @@
 """How a boto3 client for S3 is made."""
 
+import functools
 from typing import TYPE_CHECKING
 
 import boto3
@@ -9,6 +10,12 @@ from rekindle_api.settings import StorageSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+@functools.cache
+def _session(region: str | None) -> boto3.session.Session:
+    """Return the session of this process: it reads boto3's large service descriptions once."""
+    return boto3.session.Session(region_name=region)
 
 
 def make_client(settings: StorageSettings, endpoint_url: str | None) -> "S3Client":
@@ -29,6 +36,6 @@ def make_client(settings: StorageSettings, endpoint_url: str | None) -> "S3Clien
         max_pool_connections=settings.s3_threads,
         **options,  # type: ignore[arg-type] # the stubs type each option on its own
     )
-    session = boto3.session.Session(region_name=settings.s3_region)
+    session = _session(settings.s3_region)
     region = session.region_name or ("us-east-1" if endpoint_url else None)
     return session.client("s3", region_name=region, endpoint_url=endpoint_url, config=config)

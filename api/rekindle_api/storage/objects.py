@@ -48,8 +48,8 @@ class ObjectStorage:
     def __init__(self, settings: StorageSettings) -> None:
         self.bucket = settings.s3_bucket
         self._client = make_client(settings, settings.s3_endpoint_url)
-        public = settings.s3_public_endpoint_url or settings.s3_endpoint_url
-        self._signer = make_client(settings, public)
+        public = settings.s3_public_endpoint_url
+        self._signer = make_client(settings, public) if public else self._client
         self._threads = ThreadPoolExecutor(settings.s3_threads, thread_name_prefix="s3")
 
     async def put(self, key: str, body: bytes, media_type: str, sha256: bytes | None = None) -> None:

@@ -1,0 +1,259 @@
+"""The web server as tests see it: started for each on a database of its own, and spoken to over TCP."""
+
+import asyncio
+import io
+import random
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psycopg
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from PIL import Image
+from psycopg import sql
+from rekindle_api.application import WebSettings, create_app
+from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.states import advance
+from rekindle_api.attempts.transitions import Observation, ResultKeys
+from rekindle_api.migrations.runner import upgrade
+from rekindle_api.server import Server
+from rekindle_api.settings import (
+    AuthSettings,
+    DatabaseSettings,
+    LimitSettings,
+    ServerSettings,
+    StorageSettings,
+    read,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from rekindle_dev.issuer import TokenIssuer
+    from rekindle_dev.postgres import PostgreSQL
+    from rekindle_dev.s3 import ObjectStore
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres: "PostgreSQL") -> str:
+    """The name of a database with every migration; others are copied from it."""
+    name = f"template_{secrets.token_hex(6)}"
+    upgrade(read(DatabaseSettings, {"database_url": postgres.create_database(name)}))
+    return name
+
+
+@pytest.fixture
+def migrated_url(postgres: "PostgreSQL", template_database: str) -> Iterator[str]:
+    """The URL of a fresh database with every migration."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template_database))
+        )
+    yield f"{postgres.url.rpartition('/')[0]}/{name}"
+    postgres.drop_database(name)
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the service, with a client that sends the token."""
+
+    id: str
+    token: str
+    http: httpx.AsyncClient
+
+    async def upload(self, content: bytes, name: str = "file-upload-1.jpg") -> httpx.Response:
+        """Upload a photo as the frontend does: always named and typed as JPEG."""
+        return await self.http.post("/api/v1/photos/upload", files={"file": (name, content, "image/jpeg")})
+
+    async def photo(self, content: bytes) -> str:
+        """Upload a photo that must be taken; return its id."""
+        reply = await self.upload(content)
+        assert reply.status_code in {200, 201}, reply.text
+        return str(reply.json()["id"])
+
+    async def restore(self, photo_id: str, **params: object) -> str:
+        """Ask for a restoration that must be accepted; return the attempt's id."""
+        body = {"model": "classic", "params": {"denoise": 0.7, "megapixels": 2, **params}}
+        reply = await self.http.post(f"/api/v1/photos/{photo_id}/restore", json=body)
+        assert reply.status_code == 202, reply.text
+        return str(reply.json()["id"])
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running web server with what stands behind it."""
+
+    url: str
+    app: FastAPI
+    issuer: "TokenIssuer"
+    s3: "S3Client"
+    bucket: str
+    database_url: str
+    http: httpx.AsyncClient
+    server: Server
+    opened: list[httpx.AsyncClient]
+
+    def account(self, user_id: str | None = None) -> Account:
+        """Return a user who is new, or the one of this id."""
+        user_id = user_id or str(uuid.uuid4())
+        token = self.issuer.access_token(user_id)
+        http = httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        self.opened.append(http)
+        return Account(user_id, token, http)
+
+    def keys(self) -> list[str]:
+        """Return the keys of every object in the bucket."""
+        return [item["Key"] for item in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
+
+    def unfinished_uploads(self) -> int:
+        """Count the multipart uploads in the bucket that nobody finished or dropped."""
+        return len(self.s3.list_multipart_uploads(Bucket=self.bucket).get("Uploads", []))
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            cursor = connection.execute(query.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def nothing_left(self) -> bool:
+        """Tell whether there is no photo, no object and no part of one."""
+        return not self.rows("SELECT id FROM photos") and not self.keys() and not self.unfinished_uploads()
+
+    async def observe(self, attempt_id: str, **seen: Any) -> None:
+        """Do what the bridge does when it sees a resource."""
+        async with self.app.state.database.transaction() as session:
+            await advance(session, RestoreAttempt, uuid.UUID(attempt_id), Observation(**seen))
+
+    async def complete(self, attempt_id: str, content: bytes = b"restored") -> str:
+        """Complete an attempt as a worker and the bridge do; return the key of its result."""
+        [[prefix]] = self.rows("SELECT output_prefix FROM restore_attempts WHERE id = %s", attempt_id)
+        key = f"{prefix}/pod/result.jpg"
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+        keys = ResultKeys(result=key, manifest=f"{prefix}/manifest.json")
+        await self.observe(attempt_id, status=AttemptStatus.COMPLETED, keys=keys)
+        return key
+
+
+StartApi = Callable[..., Awaitable[Api]]
+
+
+@pytest.fixture
+async def start_api(
+    migrated_url: str,
+    object_store: "ObjectStore",
+    bucket: str,
+    issuer: "TokenIssuer",
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[StartApi]:
+    """Start a web server; keyword arguments are settings."""
+    for name, value in object_store.environment().items():
+        monkeypatch.setenv(name, value)
+    running: list[Api] = []
+    servers: list[Any] = []
+
+    async def start(**overrides: object) -> Api:
+        given: dict[str, object] = {
+            "database_url": migrated_url,
+            "s3_bucket": bucket,
+            "s3_endpoint_url": object_store.endpoint_url,
+            "supabase_url": issuer.url,
+            **overrides,
+        }
+        settings = WebSettings(
+            *(read(kind, given) for kind in (DatabaseSettings, StorageSettings, AuthSettings, ServerSettings)),  # type: ignore[arg-type]
+            limits=read(LimitSettings, given),
+        )
+        app = create_app(settings)
+        context = _serving(app)
+        server, url = await context.__aenter__()
+        http = httpx.AsyncClient(base_url=url, timeout=60)
+        servers.append(context)
+        running.append(Api(url, app, issuer, object_store.client(), bucket, migrated_url, http, server, [http]))
+        return running[-1]
+
+    yield start
+    for api in running:
+        for client in api.opened:
+            await client.aclose()
+        api.s3.close()
+    for context in servers:
+        await context.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def _serving(app: FastAPI) -> AsyncIterator[tuple[Server, str]]:
+    server = Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=5))
+    task = asyncio.create_task(server.serve())
+    try:
+        async with asyncio.timeout(20):
+            while not server.started:
+                assert not task.done(), "the server did not start"
+                await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield server, f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture
+async def api(start_api: StartApi) -> Api:
+    """A web server with the settings that it has by default."""
+    return await start_api()
+
+
+@pytest.fixture
+def account(api: Api) -> Account:
+    """A new user."""
+    return api.account()
+
+
+PhotoMaker = Callable[..., bytes]
+
+
+@pytest.fixture(scope="session")
+def photo_bytes() -> PhotoMaker:
+    """Make the bytes of a photo that no other has."""
+
+    def make(
+        size: tuple[int, int] = (64, 48), kind: str = "JPEG", mode: str = "RGB", seed: int | None = None, **options: Any
+    ) -> bytes:
+        noise = random.Random(seed if seed is not None else secrets.randbits(64))  # noqa: S311 - pixels
+        small = Image.frombytes("RGB", (8, 8), noise.randbytes(192))
+        target = io.BytesIO()
+        small.resize(size, Image.Resampling.BICUBIC).convert(mode).save(target, kind, **options)
+        return target.getvalue()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def large_photo() -> bytes:
+    """A PNG of more than 11 MB, which goes to S3 in parts."""
+    noise = random.Random(7).randbytes(2000 * 1900 * 3)  # noqa: S311 - pixels
+    target = io.BytesIO()
+    Image.frombytes("RGB", (2000, 1900), noise).save(target, "PNG", compress_level=0)
+    return target.getvalue()
+
+
+class Soon:
+    """Waits, without blocking the server that runs in the same loop, until a check answers something true."""
+
+    async def __call__(self, check: Callable[[], Any], seconds: float = 20.0) -> Any:
+        """Poll `check`; the test fails after `seconds`."""
+        async with asyncio.timeout(seconds):
+            while not (answer := check()):
+                await asyncio.sleep(0.02)
+        return answer
+
+
+@pytest.fixture
+def soon() -> Soon:
+    """Poll a check until it is true."""
+    return Soon()
