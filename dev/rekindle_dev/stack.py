@@ -133,7 +133,8 @@ class Stack:
             lambda progress: self._report.said(_CONTROL_PLANE, describe(progress)),
             say=lambda text: self._report.said(_CONTROL_PLANE, text),
         )
-        self.control_plane = self._parts.keep(ControlPlane.start(self.directory / "control-plane", programs=found))
+        folder = self.directory / "control-plane"
+        self.control_plane = self._parts.keep(ControlPlane.start(folder, programs=found, namespace=programs.NAMESPACE))
         self.control_plane.apply(manifests())
         self.control_plane.create_namespace(programs.NAMESPACE)
 

@@ -33,9 +33,10 @@ class ControlPlane:
         kubeconfig: file that holds all three.
     """
 
-    def __init__(self, directory: Path, programs: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, directory: Path, programs: Mapping[str, tuple[str, ...]], namespace: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self._namespace = namespace
         self.kubeconfig = directory / "kubeconfig"
         self.token = secrets.token_urlsafe(24)
         authority = Authority(directory, "rekindle-dev")
@@ -57,18 +58,21 @@ class ControlPlane:
         self._children: dict[str, Child] = {}
 
     @classmethod
-    def start(cls, directory: Path, *, programs: Mapping[str, tuple[str, ...]] | None = None) -> Self:
+    def start(
+        cls, directory: Path, *, programs: Mapping[str, tuple[str, ...]] | None = None, namespace: str = "default"
+    ) -> Self:
         """Start a control plane that keeps its state and logs in `directory`.
 
         Args:
             directory: made if it is missing; must not be in use by another control plane.
             programs: command of each component; found, or built, when left out.
+            namespace: which one the kubeconfig means when a command names none.
 
         Raises:
             BuildError, ToolchainError: if the programs must be built and cannot be.
             PartError: if a component does not get ready; with the last lines of its log.
         """
-        plane = cls(directory, programs or find_programs(PlainReport(), say=print))
+        plane = cls(directory, programs or find_programs(PlainReport(), say=print), namespace)
         try:
             for name in COMPONENTS:
                 on_free_ports(2, lambda ports, name=name: plane._start(name, ports))  # type: ignore[misc]
@@ -201,6 +205,7 @@ class ControlPlane:
 
     def _write_kubeconfig(self) -> None:
         authority = base64.b64encode(self.ca_file.read_bytes()).decode()
+        context = {"cluster": "rekindle", "user": "admin", "namespace": self._namespace}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -209,6 +214,6 @@ class ControlPlane:
                 {"name": "rekindle", "cluster": {"server": self.server, "certificate-authority-data": authority}}
             ],
             "users": [{"name": "admin", "user": {"token": self.token}}],
-            "contexts": [{"name": "rekindle", "context": {"cluster": "rekindle", "user": "admin"}}],
+            "contexts": [{"name": "rekindle", "context": context}],
         }
         save_private(self.kubeconfig, json.dumps(config, indent=2))
