@@ -3,7 +3,9 @@
 import random
 import secrets
 import shutil
+import socket
 import sysconfig
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -50,7 +52,6 @@ class ObjectStore:
         self.access_key_id = secrets.token_hex(10).upper()
         self.secret_access_key = secrets.token_urlsafe(30)
         self.endpoint_url = ""
-        self._ports: dict[str, int] = {}
         self._child: Child | None = None
 
     @classmethod
@@ -62,6 +63,7 @@ class ObjectStore:
         """
         store = cls(directory, bucket)
         (directory / "data").mkdir(parents=True, exist_ok=True)
+        _remove_dead_sockets()
         for last in (False, False, False, False, True):
             try:
                 store._serve(_choose_ports())
@@ -81,7 +83,7 @@ class ObjectStore:
         """Stop the service; its objects are worth nothing without it."""
         if self._child:
             self._child.kill()
-        self._remove_sockets()
+        _remove_dead_sockets()
 
     def check(self) -> None:
         """Do nothing while it runs.
@@ -130,7 +132,6 @@ class ObjectStore:
         }
 
     def _serve(self, ports: dict[str, int]) -> None:
-        self._ports = ports
         self.endpoint_url = f"http://127.0.0.1:{ports['s3.port']}"
         command = (
             str(binary()), "mini", f"-dir={self.directory / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
@@ -152,11 +153,15 @@ class ObjectStore:
         client.delete_object(Bucket=self.bucket, Key=".ready")
         return True
 
-    def _remove_sockets(self) -> None:
-        # A killed weed leaves its sockets behind, and has no setting for where most of them are.
-        for port in self._ports.values():
-            for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - weed's choice, not ours
-                socket.unlink(missing_ok=True)
+
+def _remove_dead_sockets() -> None:
+    """Remove the sockets of services that were killed: weed puts them where all processes share them, and forgets."""
+    for path in Path("/tmp").glob("seaweedfs-*.sock"):  # noqa: S108 - weed's choice, not ours
+        with suppress(FileNotFoundError, PermissionError), socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()
 
 
 def _choose_ports() -> dict[str, int]:
