@@ -60,7 +60,7 @@ class RetentionRecords:
 
     def _photo_is_over(self) -> ColumnElement[bool]:
         works = [
-            exists().where(table.job_id == Photo.id, or_(table.finished_at.is_(None), ~self._is_quiet(table)))
+            exists().where(table.job_id == Photo.id, ~self._is_quiet(table))
             for table in (RestoreAttempt, AnimationAttempt)
         ]
         return Photo.deleted_at.is_not(None) & ~or_(*works)
@@ -74,4 +74,5 @@ class RetentionRecords:
         return RestoreAttempt.deleted_at.is_not(None) & self._is_quiet(RestoreAttempt) & ~or_(*readers)
 
     def _is_quiet(self, table: type[RestoreAttempt] | type[AnimationAttempt]) -> ColumnElement[bool]:
-        return table.finished_at <= func.now() - self._quiet
+        """When it was recorded counts: the time of the end itself is by another clock, and may be long past by then."""
+        return table.finished_at.is_not(None) & (table.updated_at <= func.now() - self._quiet)

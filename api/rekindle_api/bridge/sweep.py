@@ -142,7 +142,7 @@ class Sweep:
 
 
 def _is_over(resource: dict[str, Any], attempt: RestoreAttempt | None, before: datetime) -> bool:
-    """Tell whether the attempt ended before then; one without a row, whether the resource was made before then."""
+    """Tell whether the attempt was final before then; one without a row, whether the resource was made before then."""
     if attempt is not None:
-        return attempt.finished_at is not None and attempt.finished_at <= before
+        return attempt.finished_at is not None and attempt.updated_at <= before
     return datetime.fromisoformat(resource["metadata"]["creationTimestamp"]) <= before

@@ -18,7 +18,7 @@ from kubernetes.aio import client, config
 
 from rekindle_api.attempts.models import RestoreAttempt
 from rekindle_api.attempts.states import cancel
-from rekindle_api.bridge.cluster import Cluster
+from rekindle_api.bridge.cluster import Cluster, ClusterUnavailableError
 from rekindle_api.bridge.inbox import Inbox
 from rekindle_api.bridge.listener import listen
 from rekindle_api.bridge.metrics import Metrics
@@ -53,7 +53,6 @@ from rekindle_crds import (
 )
 
 if TYPE_CHECKING:
-
     from mypy_boto3_s3 import S3Client
 
     from rekindle_dev.controlplane import ControlPlane
@@ -65,13 +64,18 @@ PROVENANCE = Provenance(engine="classical", version="test 1")
 
 
 async def _until(look: Callable[[], Awaitable[T | None]], seconds: float = 60.0) -> T:
-    """Look again and again until there is something to see."""
+    """Look again and again until there is something to see. An API server that starts is borne with."""
     deadline = time.monotonic() + seconds
-    while not (seen := await look()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"still {seen!r} after {seconds:.0f} s")
+    seen: object = None
+    while time.monotonic() < deadline:
+        try:
+            if answer := await look():
+                return answer
+            seen = answer
+        except ClusterUnavailableError as error:
+            seen = error
         await asyncio.sleep(0.03)
-    return seen
+    pytest.fail(f"still {seen!r} after {seconds:.0f} s")
 
 
 def _condition(kind: str, status: str, reason: str, message: str = "") -> Condition:

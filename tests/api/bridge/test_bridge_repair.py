@@ -7,6 +7,7 @@ import pytest
 
 from rekindle_api.attempts.models import RestoreAttempt
 from rekindle_api.bridge.resources import Deadlines, name_of, restore_job
+from rekindle_api.bridge.sightings import sighting_of
 from rekindle_crds import Phase
 
 if TYPE_CHECKING:
@@ -87,8 +88,6 @@ async def test_a_status_that_this_version_cannot_read_ends_nothing(world: "World
     made = await world.created(created)
     made["status"]["conditions"] = status["conditions"]
     made["status"]["phase"] = "Dreaming"
-    from rekindle_api.bridge.sightings import sighting_of
-
     sighting = sighting_of(made)
     assert sighting is not None
     await world.recorder().record(sighting)

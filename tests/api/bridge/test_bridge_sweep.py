@@ -111,7 +111,7 @@ async def test_a_resource_goes_a_day_after_its_attempt_ended(world: "World") -> 
     async with world.bridge():
         await world.created(running)
         await world.carried_out(running)
-    await world.change(old, finished_at=datetime.now(UTC) - timedelta(hours=25))
+    await world.change(old, updated_at=datetime.now(UTC) - timedelta(hours=25))
     swept = await world.sweep().sweep()
     assert (swept.resources, swept.failures) == (1, 0)
     assert await world.resource(old) is None
