@@ -15,7 +15,9 @@ async def listen(url: str, channel: str, wake: asyncio.Event) -> None:
     """Set `wake` at each notification of `channel`, for ever."""
     while True:
         try:
-            async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5) as connection:
+            async with await psycopg.AsyncConnection.connect(
+                url, autocommit=True, connect_timeout=5, application_name="rekindle-api-bridge"
+            ) as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                 wake.set()
                 while True:
@@ -23,6 +25,6 @@ async def listen(url: str, channel: str, wake: asyncio.Event) -> None:
                         wake.set()
                     # A connection that died in silence is found by a question, not by waiting.
                     await connection.execute("SELECT 1")
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             _log.warning("listening interrupted", extra={"error": type(error).__name__})
         await asyncio.sleep(_RECONNECT_SECONDS)

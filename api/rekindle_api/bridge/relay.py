@@ -202,6 +202,9 @@ class Relay:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self.wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._metrics.failures.labels("relay").inc()
+            _log.error("order broke off; it is taken again when its claim ends", exc_info=error)
 
     def _count(self, entry: OutboxEntry, outcome: str) -> None:
         self._metrics.orders.labels(entry.desired, outcome).inc()

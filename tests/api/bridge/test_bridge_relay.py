@@ -1,10 +1,14 @@
 """Orders of the outbox become RestoreJobs: once, whoever is killed where."""
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
+from rekindle_api.bridge.cluster import Cluster
+from rekindle_api.bridge.relay import Relay
 from rekindle_api.bridge.resources import Deadlines, name_of, restore_job
 from rekindle_api.outbox.repository import OutboxRepository
 from rekindle_crds import Label, Phase
@@ -141,3 +145,50 @@ async def test_a_cancel_after_creation_is_passed_on_and_the_attempt_ends_with_th
         await world.report(attempt, world.ended(Phase.CANCELLED, "Cancelled", "Cancelled by spec.cancel."))
         row = await world.seen(attempt, "cancelled")
     assert row.reason == "Cancelled"
+
+
+async def test_refusals_set_an_order_aside_until_the_bridge_starts_again(world: "World") -> None:
+    settings = world.settings.model_copy(update={"bridge_park_after": 2})
+    attempt = await world.restore()
+
+    async def parked() -> bool:
+        order = await world.order(attempt)
+        return order is not None and order.parked_at is not None
+
+    async with Cluster.connect("no-such-namespace", 10) as elsewhere:
+        relay = Relay(world.database, elsewhere, world.recorder(), world.metrics, settings)
+        running = asyncio.create_task(relay.run())
+        await world.until(parked)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    order = await world.order(attempt)
+    assert order is not None
+    assert "no-such-namespace" in (order.last_error or "")
+    row = await world.row(attempt)
+    assert row is not None
+    assert row.status == "queued"
+    async with world.bridge():
+        await world.created(attempt)
+        await world.carried_out(attempt)
+
+
+async def test_an_order_that_was_set_aside_can_be_cancelled(world: "World") -> None:
+    attempt = await world.restore()
+    order = await world.order(attempt)
+    await world.change(order, attempts=5, parked_at=attempt.created_at)
+    await world.cancel(attempt)
+    async with world.bridge():
+        await world.seen(attempt, "cancelled")
+    assert await world.resource(attempt) is None
+
+
+async def test_a_lost_database_connection_is_made_anew(world: "World") -> None:
+    async with world.bridge():
+        with psycopg.connect(world.database_url, autocommit=True) as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        attempt = await world.restore()
+        await world.created(attempt)
+        await world.carried_out(attempt)
