@@ -74,8 +74,8 @@ class Parts:
         with self._lock:
             if not self._closed:
                 return self._running.enter_context(part)
-        part.__exit__(None, None, None)
-        raise RuntimeError("the stack was ended while this part started")
+        with part:
+            raise RuntimeError("the stack was ended while this part started")
 
     def close(self) -> None:
         """End what runs."""

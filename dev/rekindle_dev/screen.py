@@ -177,7 +177,7 @@ class RichScreen(Screen):
         with self.step(title):
             task = self._tasks[title]
             self._progress.update(task, total=100, completed=0)
-            yield lambda percent, stage: self._progress.update(task, completed=percent, detail=stage)
+            yield lambda percent, stage: self._progress.update(task, completed=percent, detail=stage, refresh=True)
 
     def _new_progress(self) -> Progress:
         return Progress(
