@@ -26,6 +26,14 @@ PATHS = {
 }
 
 
+def _json(response: httpx.Response) -> Json:
+    """The answer of the API server, or its refusal as an error that says why."""
+    if response.is_error:
+        raise AssertionError(f"{response.status_code}: {response.text}")
+    body: Json = response.json()
+    return body
+
+
 class Api:
     """The API server, for one namespace."""
 
@@ -42,18 +50,19 @@ class Api:
         return "/".join(part for part in parts if part)
 
     def get(self, plural: str, name: str) -> Json:
-        return self.client.get(self.path(plural, name)).raise_for_status().json()
+        return _json(self.client.get(self.path(plural, name)))
 
     def items(self, plural: str) -> list[Json]:
-        return self.client.get(self.path(plural)).raise_for_status().json()["items"]
+        items: list[Json] = _json(self.client.get(self.path(plural)))["items"]
+        return items
 
     def create(self, plural: str, body: Json) -> Json:
-        return self.client.post(self.path(plural), json=body).raise_for_status().json()
+        return _json(self.client.post(self.path(plural), json=body))
 
     def patch(self, plural: str, name: str, body: Json, subresource: str = "") -> Json:
         headers = {"Content-Type": "application/merge-patch+json"}
         path = self.path(plural, name, subresource)
-        return self.client.patch(path, json=body, headers=headers).raise_for_status().json()
+        return _json(self.client.patch(path, json=body, headers=headers))
 
     def delete(self, plural: str, name: str, **options: Any) -> None:
         path = self.path(plural, name)
@@ -90,7 +99,8 @@ class Api:
         return self.create("restorejobs", body)
 
     def status(self, name: str = "photo") -> Json:
-        return self.get("restorejobs", name)["status"]
+        status: Json = self.get("restorejobs", name)["status"]
+        return status
 
     def until(self, holds: Callable[[Json], bool], name: str = "photo", seconds: float = 30) -> Json:
         """Wait until the status of a RestoreJob is as wanted, and return it."""

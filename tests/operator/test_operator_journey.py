@@ -15,7 +15,7 @@ def truths(status: dict[str, Any]) -> dict[str, str]:
 
 
 def reason_of(status: dict[str, Any]) -> str:
-    return next(c["reason"] for c in status["conditions"] if c["type"] == "Succeeded")
+    return str(next(c["reason"] for c in status["conditions"] if c["type"] == "Succeeded"))
 
 
 def test_a_job_succeeds_and_its_status_tells_the_whole_story(api, tmp_path):

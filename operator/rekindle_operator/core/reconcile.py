@@ -206,7 +206,7 @@ def _underway(observed: Observed, history: History, child: Child, now: datetime)
         decision = Decision(compose(observed, history, standing, now), _force([pod], now))
         return _with_wake_up(decision, *deadlines, due, _force_at(pod))
     verdict = _verdict_due(observed, history)
-    if verdict is not None and now < verdict:
+    if verdict is not None and now < verdict and observed.status.phase is not None:
         return _with_wake_up(Decision(observed.status), *deadlines, verdict)
     waiting, due = waiting_for_pod(observed, history, now)
     live = [pod for pod in observed.pods if not pod.ended]
