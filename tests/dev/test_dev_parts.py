@@ -19,8 +19,10 @@ class Silent:
 @contextmanager
 def _part(name: str, story: list[str]) -> Iterator[str]:
     story.append(f"{name} started")
-    yield name
-    story.append(f"{name} ended")
+    try:
+        yield name
+    finally:
+        story.append(f"{name} ended")
 
 
 def test_a_part_waits_for_those_it_needs_and_ends_before_them() -> None:
@@ -63,4 +65,4 @@ def test_a_part_that_comes_up_after_the_end_is_ended() -> None:
     late = parts.begin("late", lambda: story.append(parts.keep(_part("late", story))))
     with pytest.raises(RuntimeError, match="ended while"):
         late.result(30)
-    assert story == []
+    assert story == ["late started", "late ended"]

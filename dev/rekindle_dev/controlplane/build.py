@@ -29,7 +29,7 @@ class BuildProgress:
     """How far a build is."""
 
     stage: str
-    """What happens now, in words: waiting, downloading, compiling, linking."""
+    """What happens now, in words."""
     seconds: float
     modules: int = 0
     """Modules downloaded so far; those that Go has already are not counted."""
@@ -56,6 +56,12 @@ class GoProgram:
             if file.suffix in (".go", ".mod", ".sum"):
                 digest.update(b"\0%s\0%s" % (file.name.encode(), file.read_bytes()))
         return digest.hexdigest()[:16]
+
+    @property
+    def module(self) -> str:
+        """The module path of go.mod, which is also the name of its main package."""
+        match = re.search(r"^module (\S+)", (self.source / "go.mod").read_text(), re.MULTILINE)
+        return match[1] if match else ""
 
     @property
     def go_version(self) -> tuple[int, int]:
@@ -129,7 +135,7 @@ def _compile(program: GoProgram, output: Path, log: Path, report: Report, toolch
         "GOOS": "linux",
     }
     child = Child.start(Program("go build", command, environment), log, directory=program.source)
-    follower = _Follower(log, report)
+    follower = _Follower(log, report, program.module)
     try:
         child.wait(seconds=BUILD_SECONDS, meanwhile=follower.look)
     except PartError as error:
@@ -141,8 +147,9 @@ def _compile(program: GoProgram, output: Path, log: Path, report: Report, toolch
 class _Follower:
     """Counts what `go build -v` prints: one line a module that is downloaded, one a package that is compiled."""
 
-    def __init__(self, log: Path, report: Report) -> None:
+    def __init__(self, log: Path, report: Report, module: str) -> None:
         self._log = log
+        self._module = module
         self._report = report
         self._began = time.monotonic()
 
@@ -151,7 +158,12 @@ class _Follower:
         lines = self._log.read_text(errors="replace").splitlines()
         modules = sum(line.startswith("go: downloading ") for line in lines)
         packages = len(lines) - sum(line.startswith("go: ") for line in lines)
-        stage = "compiling" if packages else "downloading"
+        if packages and lines[-1] == self._module:
+            stage = "linking"
+        elif modules and not packages:
+            stage = "downloading"
+        else:
+            stage = "compiling"
         self._report(BuildProgress(stage, time.monotonic() - self._began, modules, packages))
 
 
