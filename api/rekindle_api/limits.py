@@ -19,15 +19,16 @@ class BodyLimitMiddleware:
         if scope["type"] != "http" or scope["path"] == UPLOAD_PATH:
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
-        received = int(declared) if declared.isdigit() else 0
+        length = Headers(scope=scope).get("content-length", "")
+        declared = int(length) if length.isdigit() else 0
+        received = 0
 
         async def receive_within_limit() -> Message:
             nonlocal received
             message = await receive()
-            if message["type"] == "http.request" and not declared.isdigit():
+            if message["type"] == "http.request":
                 received += len(message.get("body", b""))
-            if received > MAX_BODY_BYTES:
+            if max(declared, received) > MAX_BODY_BYTES:
                 raise HTTPException(413, f"The body is larger than {MAX_BODY_BYTES // 1024} KiB.")
             return message
 

@@ -8,6 +8,7 @@ import sys
 import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import TextIO
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -44,13 +45,13 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def configure(level: str) -> None:
-    """Send every log line of this process to standard error as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure(level: str, stream: TextIO = sys.stderr) -> None:
+    """Send every log line of this process to standard error, or another stream, as JSON."""
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # These log addresses with their queries, or one line per call.
-    for noisy in ("httpx", "httpcore", "botocore", "boto3", "urllib3", "alembic"):
+    for noisy in ("httpx", "httpcore", "botocore", "boto3", "urllib3", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

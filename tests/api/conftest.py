@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 from psycopg import sql
+
 from rekindle_api.application import WebSettings, create_app
 from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.states import advance
@@ -34,6 +35,7 @@ from rekindle_api.settings import (
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
     from rekindle_dev.issuer import TokenIssuer
     from rekindle_dev.postgres import PostgreSQL
     from rekindle_dev.s3 import ObjectStore
@@ -166,7 +168,10 @@ async def start_api(
             **overrides,
         }
         settings = WebSettings(
-            *(read(kind, given) for kind in (DatabaseSettings, StorageSettings, AuthSettings, ServerSettings)),  # type: ignore[arg-type]
+            database=read(DatabaseSettings, given),
+            storage=read(StorageSettings, given),
+            auth=read(AuthSettings, given),
+            server=read(ServerSettings, given),
             limits=read(LimitSettings, given),
         )
         app = create_app(settings)
@@ -248,9 +253,10 @@ class Soon:
     async def __call__(self, check: Callable[[], Any], seconds: float = 20.0) -> Any:
         """Poll `check`; the test fails after `seconds`."""
         async with asyncio.timeout(seconds):
-            while not (answer := check()):
+            while True:
+                if answer := check():
+                    return answer
                 await asyncio.sleep(0.02)
-        return answer
 
 
 @pytest.fixture

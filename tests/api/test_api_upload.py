@@ -256,9 +256,9 @@ async def test_a_form_that_cannot_be_read_is_refused(
 
 async def test_other_parts_of_the_form_are_ignored(account: "Account", photo_bytes: "PhotoMaker") -> None:
     content = photo_bytes()
-    files = {"note": (None, "x" * 2000), "file": ("a.jpg", content, "image/jpeg"), "more": (None, "y")}
-
-    reply = await account.http.post("/api/v1/photos/upload", files=files)
+    reply = await account.http.post(
+        "/api/v1/photos/upload", files={"file": ("a.jpg", content, "image/jpeg")}, data={"note": "x" * 2000}
+    )
 
     assert reply.status_code == 201
     assert reply.json()["checksum_sha256"] == hashlib.sha256(content).hexdigest()

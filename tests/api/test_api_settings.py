@@ -1,0 +1,98 @@
+"""Settings: what is read, and what production refuses."""
+
+from typing import Any
+
+import pytest
+
+from rekindle_api.cli import main
+from rekindle_api.settings import (
+    AuthSettings,
+    DatabaseSettings,
+    DomainSettings,
+    InvalidSettingsError,
+    ServerSettings,
+    StorageSettings,
+    read,
+)
+
+GOOD_URL = "postgresql://rekindle:Hk3-long-and-random@db.example/rekindle?sslmode=verify-full"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "variable"),
+    [
+        (DatabaseSettings, {"database_url": "postgresql://u:postgres@h/d?sslmode=require"}, "DATABASE_URL"),
+        (DatabaseSettings, {"database_url": "postgresql://u@h/d?sslmode=require"}, "DATABASE_URL"),
+        (DatabaseSettings, {"database_url": "postgresql://u:Hk3-long-and-random@h/d"}, "DATABASE_URL"),
+        (StorageSettings, {"s3_bucket": "photos", "s3_endpoint_url": "http://s3"}, "S3_ENDPOINT_URL"),
+        (StorageSettings, {"s3_bucket": "photos", "s3_public_endpoint_url": "http://s3"}, "S3_PUBLIC_ENDPOINT_URL"),
+        (AuthSettings, {"supabase_url": "http://project.example"}, "SUPABASE_URL"),
+        (ServerSettings, {}, "CORS_ORIGINS"),
+        (ServerSettings, {"cors_origins": "http://app.example"}, "CORS_ORIGINS"),
+    ],
+)
+def test_production_refuses_what_is_weak(kind: type[DomainSettings], values: dict[str, Any], variable: str) -> None:
+    with pytest.raises(InvalidSettingsError, match=variable) as refused:
+        read(kind, {**values, "environment": "production"})
+
+    assert "Hk3" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (DatabaseSettings, {"database_url": GOOD_URL}),
+        (StorageSettings, {"s3_bucket": "photos"}),
+        (AuthSettings, {"supabase_url": "https://project.example/"}),
+        (ServerSettings, {"cors_origins": "https://app.example"}),
+    ],
+)
+def test_production_takes_what_is_strong(kind: type[DomainSettings], values: dict[str, Any]) -> None:
+    assert read(kind, {**values, "environment": "production"}).production
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (DatabaseSettings, {"database_url": "mysql://u@h/d"}),
+        (AuthSettings, {"supabase_url": "project.example"}),
+        (ServerSettings, {"cors_origins": "*"}),
+        (ServerSettings, {"environment": "prod"}),
+    ],
+)
+def test_nonsense_is_refused_everywhere(kind: type[DomainSettings], values: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSettingsError):
+        read(kind, values)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_each_spelling_of_the_database_url_reaches_both_libraries(scheme: str) -> None:
+    settings = read(DatabaseSettings, {"database_url": f"{scheme}://u:p@h:5/d?sslmode=require"})
+
+    assert settings.sqlalchemy_url == "postgresql+psycopg://u:p@h:5/d?sslmode=require"
+    assert settings.libpq_url == "postgresql://u:p@h:5/d?sslmode=require"
+
+
+def test_the_issuer_and_its_keys_follow_from_the_projects_url() -> None:
+    settings = read(AuthSettings, {"supabase_url": "https://project.example/"})
+
+    assert settings.issuer == "https://project.example/auth/v1"
+    assert settings.jwks_url == "https://project.example/auth/v1/.well-known/jwks.json"
+
+
+def test_a_command_without_its_settings_names_them_and_ends_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+    assert main(["migrate"]) == 2
+    assert "DATABASE_URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["serve", "bridge", "migrate", "sweep"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+
+    assert ended.value.code == 0
+    assert f"rekindle-api {command}" in capsys.readouterr().out
