@@ -1,11 +1,15 @@
 """What becomes of a RestoreJob reaches its attempt, in any order, through every interruption, and ends it once."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from rekindle_api.attempts.models import RestoreAttempt
+from rekindle_api.bridge.cluster import ExpiredError
+from rekindle_api.bridge.inbox import Inbox
 from rekindle_api.bridge.sightings import sighting_of
+from rekindle_api.bridge.watch import ResourceWatch
 from rekindle_crds import Phase
 
 if TYPE_CHECKING:
@@ -145,6 +149,27 @@ async def test_a_resource_deleted_before_its_end_is_settled_by_what_is_in_the_st
         row = await world.seen(without, "failed")
         await world.seen(cancelled, "cancelled")
     assert row.reason == "Lost"
+
+
+async def test_a_version_that_is_too_old_leads_to_a_new_list(world: "World") -> None:
+    async with world.bridge():
+        attempt = await world.restore()
+        await world.created(attempt)
+        await world.carried_out(attempt)
+    with pytest.raises(ExpiredError):
+        await anext(world.cluster.watch("1", 10))
+
+    recorder = world.recorder()
+    inbox = Inbox(recorder.record, world.metrics)
+    watch = ResourceWatch(world.cluster, recorder, inbox, world.metrics, silence_seconds=10)
+    watch._version = "1"
+    loops = [asyncio.create_task(watch.run()), asyncio.create_task(inbox.work())]
+    await world.report(attempt, world.running(20))
+    await world.seen(attempt, "processing")
+    assert watch.listed
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
 
 
 @pytest.mark.slow
