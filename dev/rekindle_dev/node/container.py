@@ -146,6 +146,9 @@ class ContainerRunner:
         identity = f"process://{self._id}"
         self.log = log
         self._out_of_memory = False
+        self.known = replace(
+            self.known, container_id=identity, image_id=self._around.node.images.image_id(self._spec())
+        )
         try:
             process = Process(start.command, start.environment, start.folder)
         except (OSError, ValueError) as error:
@@ -153,9 +156,8 @@ class ContainerRunner:
             return _not_started(start.command[0], error, identity)
         transports = await process.read(*streams)
         self.pid = process.pid
-        image_id = self._around.node.images.image_id(self._spec())
         began = now()
-        self._show(replace(self.known, state=Running(began), container_id=identity, image_id=image_id))
+        self._show(replace(self.known, state=Running(began)))
         try:
             code = await self._until_end(process)
         finally:

@@ -74,9 +74,8 @@ def _conditions(
         "Initialized": initialized,
         "Ready": ready,
         "ContainersReady": ready,
+        "PodScheduled": {"status": "True"},
     }
-    if "PodScheduled" not in before:
-        wanted["PodScheduled"] = {"status": "True"}
     return [_condition(pod, kind, values, before.get(kind)) for kind, values in wanted.items()]
 
 
@@ -116,10 +115,9 @@ def _container_status(spec: Object, containers: Mapping[str, Container], *, init
     }
     if container.container_id:
         status["containerID"] = container.container_id
+        status["resources"] = spec.get("resources", {})
     if requests := spec.get("resources", {}).get("requests"):
         status["allocatedResources"] = requests
-    if spec.get("resources"):
-        status["resources"] = spec["resources"]
     if mounts := spec.get("volumeMounts"):
         status["volumeMounts"] = [_mount_status(mount) for mount in mounts]
     return status
