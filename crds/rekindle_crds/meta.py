@@ -1,10 +1,12 @@
 """What every model of the contract is built on: naming, bounded types, object metadata and conditions."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
 
 GROUP = "rekindle.dev"
 VERSION = "v1alpha1"
@@ -27,6 +29,23 @@ ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253, patt
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64)]
 """A SHA-256 digest in lower-case hexadecimal."""
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """Marks text for people, as in Annotated[str, Clipped(200)]: text that is too long is cut, never refused."""
+
+    length: int
+
+    def cut(self, value: object) -> object:
+        """Return text of at most `length` characters, the last of them an ellipsis if something is missing."""
+        if isinstance(value, str) and len(value) > self.length:
+            return f"{value[: self.length - 1]}…"
+        return value
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        bounded = core_schema.str_schema(max_length=self.length)
+        return core_schema.no_info_before_validator_function(self.cut, bounded)
 
 
 def list_map(key: str) -> dict[str, Any]:
@@ -89,7 +108,7 @@ class Condition(Contract):
     """Whether it holds; Unknown while that is not decided yet."""
     reason: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
     """Why, as one CamelCase word of the documented list of reasons."""
-    message: Annotated[str, StringConstraints(max_length=400)] = ""
+    message: Annotated[str, Clipped(400)] = ""
     """Why, in a sentence for people."""
     last_transition_time: Time
     """When status last changed."""

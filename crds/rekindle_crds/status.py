@@ -5,13 +5,12 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from rekindle_crds.meta import LIST_ATOMIC, Condition, Contract, Sha256, Time, list_map
+from rekindle_crds.meta import LIST_ATOMIC, Clipped, Condition, Contract, Sha256, Time, list_map
 from rekindle_crds.s3 import OutputKey
 
 MAX_ATTEMPTS = 10
 MAX_LOG_LINES = 10
-MAX_LOG_LINE_LENGTH = 120
-LogLine = Annotated[str, StringConstraints(max_length=MAX_LOG_LINE_LENGTH)]
+LogLine = Annotated[str, Clipped(120)]
 """One line of a log, cut to what a status can carry."""
 
 
@@ -46,7 +45,7 @@ class Waiting(Contract):
 
     reason: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     """Why the job waits, as one word of the documented list of reasons."""
-    message: Annotated[str, StringConstraints(max_length=512)] = ""
+    message: Annotated[str, Clipped(400)] = ""
     """Why the job waits, in a sentence."""
     position: Annotated[int, Field(ge=1)] | None = None
     """About how many jobs go first, counting this one; coarse for long queues."""
@@ -69,7 +68,7 @@ class Attempt(Contract):
     """When the container ended."""
     reason: Annotated[str, StringConstraints(max_length=64)] | None = None
     """Why the attempt ended, as one word of the documented list of reasons."""
-    message: Annotated[str, StringConstraints(max_length=200)] | None = None
+    message: Annotated[str, Clipped(200)] | None = None
     """Why the attempt ended, in the engine's words."""
     exit_code: Annotated[int, Field(ge=0, le=255)] | None = None
     """Exit code of the container."""
@@ -141,9 +140,7 @@ class Result(Contract):
     """Width times height of the source."""
     processing_milliseconds: Annotated[int, Field(ge=0)]
     """Time from the source's first byte to the manifest's last."""
-    warnings: Annotated[
-        list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=4, json_schema_extra=LIST_ATOMIC)
-    ] = []
+    warnings: Annotated[list[Annotated[str, Clipped(200)]], Field(max_length=4, json_schema_extra=LIST_ATOMIC)] = []
     """What was asked for and could not be done by this engine."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from rekindle_crds.engine import Operation
-from rekindle_crds.meta import API_VERSION, ApiVersion, Contract, Sha256, Time
+from rekindle_crds.meta import API_VERSION, ApiVersion, Clipped, Contract, Sha256, Time
 from rekindle_crds.restore import RestoreParameters
 from rekindle_crds.s3 import OutputLocation, SourceLocation
 from rekindle_crds.status import MAX_LOG_LINES, LogLine, Output, Provenance, Result
@@ -65,7 +65,7 @@ class TerminationMessage(Contract):
 
     reason: Annotated[str, StringConstraints(max_length=64)]
     """Completed, or why there is no result: the reason that belongs to the exit code."""
-    message: Annotated[str, StringConstraints(max_length=200)] = ""
+    message: Annotated[str, Clipped(200)] = ""
     """Why there is no result, in a sentence."""
     result: Result | None = None
     """What was made."""

@@ -20,6 +20,7 @@ from rekindle_crds import (
     RestoreParameters,
     SourceLocation,
     Task,
+    TerminationMessage,
 )
 from rekindle_crds.crd import RESOURCES, manifest
 from rekindle_crds.exits import reason_of
@@ -168,3 +169,9 @@ def test_every_field_of_the_models_is_described():
             assert annotation is not None
             assert not get_args(annotation)
             assert all(info.description for info in fields(annotation).values())
+
+
+def test_text_for_people_is_cut_to_what_a_status_holds_and_never_refused():
+    told = TerminationMessage(reason="EngineError", message="x" * 5000, log_tail=["y" * 5000])
+    assert told.message == "x" * 199 + "…"
+    assert told.log_tail == ["y" * 119 + "…"]

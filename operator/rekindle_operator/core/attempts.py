@@ -102,7 +102,7 @@ def history_of(
             total += 1
             attempt = Attempt(number=total, pod_name=pod.name, pod_uid=pod.uid)
         if pod.uid in tails and attempt.log_tail is None:
-            attempt = attempt.model_copy(update={"log_tail": list(tails[pod.uid])})
+            attempt = Attempt(**dict(attempt) | {"log_tail": list(tails[pod.uid])})
         if pod.ended and attempt.reason is None:
             if _tail_needed(attempt, pod):
                 untold.append(pod)
@@ -165,13 +165,15 @@ def _ended(attempt: Attempt, pod: Pod, stop: Reason | None, now: datetime) -> At
     told = message_of(pod)
     lines = told.log_tail if told is not None and told.log_tail else attempt.log_tail or []
     code = pod.container.exit_code
-    return _started(attempt, pod).model_copy(
-        update={
+    # Built anew rather than copied, so that the engine's words are cut to what a status holds.
+    return Attempt(
+        **dict(_started(attempt, pod))
+        | {
             "completion_time": pod.container.finished_at or pod.deletion or now,
             "reason": reason,
-            "message": _cut(words, 256) or None,
+            "message": words or None,
             "exit_code": code if code is None else min(max(code, 0), 255),
-            "log_tail": None if reason == Reason.COMPLETED else [_cut(line, 200) for line in lines[-MAX_LOG_LINES:]],
+            "log_tail": None if reason == Reason.COMPLETED else list(lines[-MAX_LOG_LINES:]),
         }
     )
 
@@ -180,7 +182,3 @@ def _duration(attempt: Attempt) -> int:
     if attempt.start_time is None or attempt.completion_time is None:
         return 0
     return max(0, int((attempt.completion_time - attempt.start_time).total_seconds()))
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -16,10 +16,10 @@ def progress_in(log: str) -> Progress | None:
 
 
 def tail_of(log: str) -> tuple[str, ...]:
-    """Return the last lines of a log that are worth keeping: progress lines are left out, long lines are cut."""
+    """Return the last lines of a log that are worth keeping, without the lines of progress."""
     lines = [line.rstrip() for line in log.splitlines()]
     kept = [line for line in lines if line and _progress(line) is None]
-    return tuple(line if len(line) <= 200 else line[:199] + "…" for line in kept[-MAX_LOG_LINES:])
+    return tuple(kept[-MAX_LOG_LINES:])
 
 
 def _progress(line: str) -> ProgressLine | None:

@@ -188,7 +188,7 @@ def _admission(observed: Observed, now: datetime) -> CreateChild | Standing:
         message = f"Engine {engine.metadata.name} uses the service account {account}, which is not allowed."
         return waiting_for(Waiting(reason=Reason.SERVICE_ACCOUNT_NOT_ALLOWED, message=message))
     if refusal is not None and now < refusal.retry_at:
-        return waiting_for(Waiting(reason=refusal.reason, message=refusal.message[:512]))
+        return waiting_for(Waiting(reason=refusal.reason, message=refusal.message))
     run = observed.status.run
     return CreateChild(run=1 if run is None else run.number + 1, engine=engine, backoff_limit=0)
 

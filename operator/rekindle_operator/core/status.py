@@ -79,7 +79,7 @@ def conditions_of(before: Sequence[Condition], standing: Standing, generation: i
             type=name,
             status=truth,
             reason=str(standing.reason),
-            message=standing.message[:1024],
+            message=standing.message,
             last_transition_time=known[name].last_transition_time
             if name in known and known[name].status == truth
             else now,

@@ -48,13 +48,13 @@ def _without_pod(history: History) -> Waiting:
 
 def _trouble(pod: Pod, written: Waiting | None) -> Waiting | None:
     if pod.unschedulable is not None:
-        return Waiting(reason=Reason.UNSCHEDULABLE, message=pod.unschedulable[:512])
+        return Waiting(reason=Reason.UNSCHEDULABLE, message=pod.unschedulable)
     reason, message = pod.container.waiting_reason, pod.container.waiting_message
     if reason in _CONFIG:
-        return Waiting(reason=Reason.CONTAINER_CONFIG_ERROR, message=f"{reason}: {message}"[:512])
+        return Waiting(reason=Reason.CONTAINER_CONFIG_ERROR, message=f"{reason}: {message}")
     if reason not in _PULL:
         return None
     # The kubelet alternates between the error and its back-off; the error says more and is written once.
     if reason == "ImagePullBackOff" and written is not None and written.reason == Reason.IMAGE_PULL_FAILED:
         return written
-    return Waiting(reason=Reason.IMAGE_PULL_FAILED, message=f"{reason}: {message}"[:512])
+    return Waiting(reason=Reason.IMAGE_PULL_FAILED, message=f"{reason}: {message}")
