@@ -54,6 +54,13 @@ class Service:
         """Where it answers."""
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def pid(self) -> int:
+        """Process id of the program that runs now."""
+        if self._child is None:
+            raise RuntimeError("the program was not started")
+        return self._child.pid
+
     def close(self) -> None:
         """Stop it as a cluster would: SIGTERM, then SIGKILL."""
         if self._child:

@@ -90,7 +90,9 @@ class Cluster:
         return dict(json.loads(self.kubectl("get", "restorejob", name, "-o", "json")))
 
     def apply(self, *objects: dict[str, Any]) -> None:
-        self._stack.control_plane.apply([{**each, "metadata": {"namespace": NAMESPACE, **each["metadata"]}} for each in objects])
+        self._stack.control_plane.apply(
+            [{**each, "metadata": {"namespace": NAMESPACE, **each["metadata"]}} for each in objects]
+        )
 
     def attempts_of(self, name: str) -> list[dict[str, Any]]:
         return list(self.job(name).get("status", {}).get("attempts", []))
@@ -98,7 +100,7 @@ class Cluster:
     def kill_container_of(self, name: str) -> bool:
         """SIGKILL the processes of a job's running pod, as the kernel does when a container takes too much memory."""
         running = [each for each in self.attempts_of(name) if each.get("startTime") and "completionTime" not in each]
-        return any([_kill_pod(attempt["podUid"]) for attempt in running])
+        return any(_kill_pod(attempt["podUid"]) for attempt in running)
 
 
 def _kill_pod(uid: str) -> bool:

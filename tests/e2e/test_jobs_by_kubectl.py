@@ -1,25 +1,30 @@
 """RestoreJobs that an admin makes with kubectl, without the API: good ones, bad ones, and ones that have to wait."""
 
 import secrets
+from typing import Any
 
 import pytest
+from tests.e2e.photos import damaged_photo
 
 from rekindle_dev import programs
-from tests.e2e.photos import damaged_photo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.stack, pytest.mark.slow]
 
 
-def restore_job(name: str, bucket: str, key: str, **spec) -> dict:
+def restore_job(name: str, bucket: str, key: str, **spec: Any) -> dict[str, Any]:
     return {
         "apiVersion": "rekindle.dev/v1alpha1",
         "kind": "RestoreJob",
         "metadata": {"name": name},
-        "spec": {"source": {"bucket": bucket, "key": key}, "output": {"bucket": bucket, "prefix": f"made/{name}"}, **spec},
+        "spec": {
+            "source": {"bucket": bucket, "key": key},
+            "output": {"bucket": bucket, "prefix": f"made/{name}"},
+            **spec,
+        },
     }
 
 
-def condition(job: dict, kind: str) -> tuple[str, str]:
+def condition(job: dict[str, Any], kind: str) -> tuple[str, str]:
     found = next(each for each in job["status"]["conditions"] if each["type"] == kind)
     return found["status"], found["reason"]
 
@@ -63,7 +68,7 @@ def test_a_source_that_is_no_photo_fails_at_once_and_says_why(cluster, store, na
     assert job["status"]["attempts"][0]["message"]
 
 
-def test_a_job_waits_for_its_engine_and_starts_when_it_appears(cluster, stack, store, name, eventually):
+def test_a_job_waits_for_its_engine_and_starts_when_it_appears(cluster, store, name, eventually):
     store.client().put_object(Bucket=store.bucket, Key=f"{name}.jpg", Body=damaged_photo(seed=52))
     cluster.apply(restore_job(name, store.bucket, f"{name}.jpg", engineName=name))
     eventually(lambda: cluster.job(name)["status"].get("waiting", {}).get("reason") == "EngineNotFound")

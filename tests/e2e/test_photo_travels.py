@@ -2,15 +2,20 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
-from rekindle_dev.visitor import parse_events
 from tests.e2e.photos import clean_photo, damaged_photo
+
+from rekindle_dev import programs
+from rekindle_dev.stack import Stack
+from rekindle_dev.visitor import parse_events
 
 pytestmark = [pytest.mark.e2e, pytest.mark.stack, pytest.mark.slow]
 
@@ -25,6 +30,12 @@ def similarity(photo: np.ndarray, clean: np.ndarray) -> tuple[float, float]:
         float(peak_signal_noise_ratio(clean, photo)),
         float(structural_similarity(clean, photo, channel_axis=-1)),
     )
+
+
+def sweep(stack: Stack) -> None:
+    """Run `rekindle-api sweep` once, as a CronJob does, without the quiet time after the end of an attempt."""
+    environment = {**os.environ, **programs.bridge(stack.addresses, 0).environment, "DELETION_QUIET_SECONDS": "0"}
+    subprocess.run([sys.executable, "-m", "rekindle_api.cli", "sweep"], env=environment, check=True)
 
 
 def resource_of(attempt_id: str) -> str:
@@ -79,7 +90,9 @@ def test_an_admin_sees_with_kubectl_what_became_of_a_job(user, cluster, eventual
     job = cluster.job(name)
     assert user.attempt(photo_id, attempt_id)["s3_key"] in [each["key"] for each in job["status"]["result"]["outputs"]]
     child = job["status"]["run"]["name"]
-    progress = [json.loads(line) for line in cluster.kubectl("logs", f"job/{child}").splitlines() if '"percent"' in line]
+    progress = [
+        json.loads(line) for line in cluster.kubectl("logs", f"job/{child}").splitlines() if '"percent"' in line
+    ]
     assert progress[-1]["percent"] == 100
 
 
@@ -123,7 +136,7 @@ def test_a_photo_deleted_while_it_is_restored_leaves_no_object_behind(user, clus
     client, bucket = stack.object_store.client(), stack.object_store.bucket
 
     def swept() -> bool:
-        stack.sweep()
+        sweep(stack)
         listed = client.list_objects_v2(Bucket=bucket)
         return not [each["Key"] for each in listed.get("Contents", []) if photo_id in each["Key"]]
 
