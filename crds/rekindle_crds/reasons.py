@@ -80,10 +80,17 @@ class Reason(StrEnum):
     RESULT_MISSING = "ResultMissing", "The container exited with 0 and left no valid result."
     CHILD_REFUSED = (
         "ChildRefused",
-        "The API server refused the child Job (an admission policy, a quota or an invalid Engine); it says why.",
+        "The API server refused the child Job; it says why. What may pass, like a quota, is waited for; "
+        "a child that is invalid fails the job: correct the Engine and make another job.",
     )
-    CHILD_CONFLICT = "ChildConflict", "A Job that belongs to somebody else has the name of the child Job."
-    CHILD_LOST = "ChildLost", "The child Job was deleted by somebody before it ended."
+    CHILD_CONFLICT = (
+        "ChildConflict",
+        "A Job that belongs to somebody else has the name of the child Job: the job fails.",
+    )
+    CHILD_LOST = (
+        "ChildLost",
+        "The child Job was deleted by somebody before it ended. Another one takes its place as long as retries remain.",
+    )
     BUCKET_NOT_ALLOWED = "BucketNotAllowed", "The operator's settings do not allow a bucket that the job names."
     SERVICE_ACCOUNT_NOT_ALLOWED = (
         "ServiceAccountNotAllowed",

@@ -2,15 +2,15 @@
 
 import logging
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 from rekindle_crds import JobStatus, Label, Reason
 from rekindle_operator.budget import Budget
 from rekindle_operator.cache import Cache, Key
 from rekindle_operator.cluster import MERGE_PATCH, ApiError, Cluster
-from rekindle_operator.core.child import CONTAINER, child_manifest
+from rekindle_operator.core.child import child_manifest
 from rekindle_operator.core.decision import Action, Confirm, CreateChild, DeleteChild, ForceDeletePod, ReadTail
-from rekindle_operator.core.observed import Observed, Refusal
+from rekindle_operator.core.observed import CONTAINER, Observed, Refusal
 from rekindle_operator.core.progress import tail_of
 from rekindle_operator.core.views import controller_uid
 from rekindle_operator.patch import merge_patch
@@ -41,8 +41,9 @@ class Applier:
         patch = merge_patch(observed.status.wire(), status.wire())
         if not patch:
             return False
-        if _only_progress(patch):
+        if set(patch) == {"progress"}:
             await self._budget.take()
+        if "progress" in patch:
             self._cache.memory(key).progress_written_at = datetime.now(UTC)
         resource = JOBS[key.kind]
         body = {"metadata": {"resourceVersion": observed.metadata.resource_version}, "status": patch}
@@ -150,7 +151,3 @@ class Applier:
                 self._cache.apply(resource, known, deleted=True)
         else:
             self._cache.apply(resource, raw)
-
-
-def _only_progress(patch: dict[str, Any]) -> bool:
-    return set(patch) == {"progress"}

@@ -6,8 +6,7 @@ import logging
 from rekindle_operator.budget import Budget
 from rekindle_operator.cache import Cache, Key
 from rekindle_operator.cluster import ApiError, Cluster
-from rekindle_operator.core.child import CONTAINER
-from rekindle_operator.core.observed import Pod
+from rekindle_operator.core.observed import CONTAINER, Pod
 from rekindle_operator.core.progress import progress_in
 from rekindle_operator.resources import PODS
 from rekindle_operator.workqueue import WorkQueue
@@ -27,17 +26,22 @@ class Poller:
         self._cache = cache
         self._queue = queue
         self._budget = budget
+        self._asked: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
-            began = loop.time()
-            async with asyncio.TaskGroup() as group:
-                for key, pod in self._cache.running():
+            for key, pod in self._cache.running():
+                if pod.uid not in self._asked:
                     await self._budget.take()
-                    group.create_task(self._poll(key, pod))
-            await asyncio.sleep(max(0.0, began + _ROUND - loop.time()))
+                    self._ask(key, pod)
+            await asyncio.sleep(_ROUND)
+
+    def _ask(self, key: Key, pod: Pod) -> None:
+        """Read a log beside the others: a node that does not answer holds up its own pods only."""
+        task = asyncio.create_task(self._poll(key, pod), name=f"log of {pod.name}")
+        self._asked[pod.uid] = task
+        task.add_done_callback(lambda _: self._asked.pop(pod.uid))
 
     async def _poll(self, key: Key, pod: Pod) -> None:
         path = PODS.path(key.namespace, pod.name, "log")

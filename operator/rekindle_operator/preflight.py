@@ -75,7 +75,7 @@ async def _missing_fields(cluster: Cluster) -> list[str]:
             found.append(f"CustomResourceDefinition {manifest['metadata']['name']}")
             continue
         wanted = manifest["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        paths = [path for part in ("spec", "status") for path in _lacking(wanted, installed[kind], part)]
+        paths = [path for part in ("spec", "status") for path in lacking(wanted, installed[kind], part)]
         found += [f"field {path} of the CustomResourceDefinition {manifest['metadata']['name']}" for path in paths]
     return found
 
@@ -101,7 +101,7 @@ async def _installed_schemas(cluster: Cluster) -> dict[str, Json]:
     }
 
 
-def _lacking(wanted: Mapping[str, Any], installed: Mapping[str, Any], name: str, parent: str = "") -> Iterator[str]:
+def lacking(wanted: Mapping[str, Any], installed: Mapping[str, Any], name: str, parent: str = "") -> Iterator[str]:
     """Yield the paths of properties that are wanted and not installed."""
     path = f"{parent}.{name}" if parent else name
     inner = installed.get("properties", {}).get(name)
@@ -112,4 +112,4 @@ def _lacking(wanted: Mapping[str, Any], installed: Mapping[str, Any], name: str,
     while outer.get("type") == "array":
         outer, inner, path = outer["items"], inner.get("items", {}), f"{path}[]"
     for child in outer.get("properties", {}):
-        yield from _lacking(outer, inner, child, path)
+        yield from lacking(outer, inner, child, path)

@@ -35,9 +35,9 @@ JOBS = {
     kind.kind: Resource(GROUP, VERSION, kind.plural, kind.kind, subresource_verbs=(("status", "patch"),))
     for kind in KINDS.values()
 }
-ENGINES = Resource(GROUP, VERSION, "engines", "Engine")
+ENGINES = Resource(GROUP, VERSION, "engines", "Engine", verbs=("list", "watch"))
 CHILDREN = Resource("batch", "v1", "jobs", "Job", _OURS, ("get", "list", "watch", "create", "delete"))
-PODS = Resource("", "v1", "pods", "Pod", _OURS, ("get", "list", "watch", "delete"), (("log", "get"),))
+PODS = Resource("", "v1", "pods", "Pod", _OURS, ("list", "watch", "delete"), (("log", "get"),))
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 
 WATCHED = (*JOBS.values(), ENGINES, CHILDREN, PODS)

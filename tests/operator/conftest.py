@@ -146,9 +146,10 @@ class Operator:
             "KUBECONFIG": str(self.kubeconfig),
             "REKINDLE_OPERATOR_HOST": "127.0.0.1",
             "REKINDLE_OPERATOR_PORT": "0",
+            "REKINDLE_OPERATOR_NAMESPACES": self.namespace,
             **{f"REKINDLE_OPERATOR_{name.upper()}": value for name, value in settings.items()},
         }
-        command = [sys.executable, "-m", "rekindle_operator", "run", "--namespace", self.namespace]
+        command = [sys.executable, "-m", "rekindle_operator", "run"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=environment, stderr=log)
         deadline = time.monotonic() + 30

@@ -85,6 +85,23 @@ def test_log_lines_are_json_and_name_the_job(api, operator):
     assert (line["namespace"], line["name"], line["uid"]) == (api.namespace, "photo", job["metadata"]["uid"])
 
 
+@pytest.mark.usefixtures("process_node")
+def test_one_operator_serves_several_namespaces_and_no_other(api, stopped_operator, control_plane, namespace):
+    other, foreign = (type(api)(control_plane, f"{namespace}-{name}") for name in ("other", "foreign"))
+    for neighbour in (other, foreign):
+        control_plane.create_namespace(neighbour.namespace)
+    stopped_operator.start(namespaces=f"{namespace}, {other.namespace}")
+    for place in (foreign, api, other):
+        place.engine("complete")
+        place.restore()
+    assert api.until_finished()["phase"] == "Succeeded"
+    assert other.until_finished()["phase"] == "Succeeded"
+    assert foreign.status() == {"observedGeneration": -1}
+    for neighbour in (other, foreign):
+        neighbour.client.close()
+        control_plane.kubectl("delete", "namespace", neighbour.namespace, "--wait=false")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_operator_cleanly(operator, number):
     operator.process.send_signal(number)

@@ -14,9 +14,8 @@ from rekindle_crds.task import (
     WEIGHTS_VARIABLE,
 )
 from rekindle_operator.core.decision import CreateChild
-from rekindle_operator.core.observed import Observed
+from rekindle_operator.core.observed import CONTAINER, Observed
 
-CONTAINER = "engine"
 GRACE_SECONDS = 30
 TOLERATED_SECONDS = 60
 """How long a pod stays on a node that is unreachable or not ready."""

@@ -9,10 +9,13 @@ from rekindle_crds import Engine, JobStatus, ObjectMeta, Progress
 from rekindle_crds.lifecycle import Lifecycle
 from rekindle_operator.core.kinds import JobKind, JobResource
 
+CONTAINER = "engine"
+"""Name of the container that does the work; a cluster may add others beside it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """State of the one container of a pod."""
+    """State of the container that does the work."""
 
     waiting_reason: str | None = None
     waiting_message: str = ""

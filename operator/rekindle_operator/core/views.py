@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rekindle_crds import Label
-from rekindle_operator.core.observed import Child, Container, Pod
+from rekindle_operator.core.observed import CONTAINER, Child, Container, Pod
 
 Raw = Mapping[str, Any]
 
@@ -59,7 +59,7 @@ def child_of(raw: Raw) -> Child:
 
 
 def _container_of(statuses: list[Raw]) -> Container:
-    status = next(iter(statuses), {})
+    status = next((status for status in statuses if status.get("name") == CONTAINER), {})
     state = status.get("state") or {}
     ended = state.get("terminated")
     if ended is not None:

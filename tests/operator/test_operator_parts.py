@@ -1,0 +1,207 @@
+"""The parts between the watches and the decision: queue, cache, settings and the check of fields."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from rekindle_crds import Label
+from rekindle_crds.crd import manifests
+from rekindle_operator.cache import Cache, Key
+from rekindle_operator.core.observed import Policy
+from rekindle_operator.core.progress import progress_in, tail_of
+from rekindle_operator.preflight import lacking
+from rekindle_operator.resources import CHILDREN, ENGINES, JOBS, PODS
+from rekindle_operator.settings import Settings
+from rekindle_operator.workqueue import WorkQueue
+
+KEY = Key("RestoreJob", "photos", "photo")
+
+
+async def test_a_key_is_worked_on_by_one_worker_and_once_more_when_added_meanwhile():
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a")
+    queue.add("a")
+    assert await queue.take() == "a"
+    queue.add("a")
+    queue.add("a")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(queue.take(), 0.01)
+    queue.done("a")
+    assert await asyncio.wait_for(queue.take(), 1) == "a"
+    queue.done("a")
+    assert len(queue) == 0
+
+
+async def test_of_several_wake_ups_the_earliest_holds():
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add_after("later", 3600)
+    queue.add_after("soon", 3600)
+    queue.add_after("soon", 0.01)
+    queue.add_after("soon", 1800)
+    assert await asyncio.wait_for(queue.take(), 5) == "soon"
+    queue.close()
+
+
+async def test_a_key_that_fails_again_waits_longer_and_a_success_forgets_it():
+    queue: WorkQueue[str] = WorkQueue()
+    delays = [queue.retry("a") for _ in range(12)]
+    assert delays[0] <= 0.2
+    assert delays[5] > delays[0]
+    assert all(60 <= delay <= 120 for delay in delays[10:])
+    assert queue.retry("a", at_least=300) == 300
+    queue.succeeded("a")
+    assert queue.retry("a") <= 0.2
+    queue.close()
+
+
+def raw_job(version: int, *, uid: str = "u1", **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "photo",
+            "namespace": "photos",
+            "uid": uid,
+            "resourceVersion": str(version),
+            "generation": 1,
+            "managedFields": [],
+        },
+        "spec": {
+            "source": {"bucket": "photos", "key": "a.jpg"},
+            "output": {"bucket": "photos", "prefix": "results"},
+        },
+        "status": {"observedGeneration": 1, **status},
+    }
+
+
+def raw_child(version: int, *, owner: str = "u1", controller: str = "u1") -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "photo-1",
+            "namespace": "photos",
+            "uid": "c1",
+            "resourceVersion": str(version),
+            "labels": {Label.JOB_UID: owner, Label.RUN: "1"},
+            "ownerReferences": [{"uid": controller, "controller": True}],
+        },
+        "status": {},
+    }
+
+
+def raw_pod(version: int) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "photo-1-x",
+            "namespace": "photos",
+            "uid": "p1",
+            "resourceVersion": str(version),
+            "creationTimestamp": "2026-05-01T12:00:00Z",
+            "labels": {Label.JOB_UID: "u1"},
+        },
+        "spec": {},
+        "status": {"phase": "Pending"},
+    }
+
+
+@pytest.fixture
+def cache() -> Cache:
+    cache = Cache(Policy())
+    cache.apply(JOBS["RestoreJob"], raw_job(5))
+    return cache
+
+
+def test_older_news_replaces_nothing_and_wakes_nobody(cache):
+    assert cache.apply(JOBS["RestoreJob"], raw_job(5, phase="Running")) == set()
+    assert cache.apply(JOBS["RestoreJob"], raw_job(4, phase="Running")) == set()
+    assert cache.apply(JOBS["RestoreJob"], raw_job(6, phase="Running")) == {KEY}
+    assert cache.phases()["Running"] == 1
+
+
+def test_what_was_deleted_does_not_come_back_by_an_older_list(cache):
+    cache.apply(CHILDREN, raw_child(7))
+    cache.apply(CHILDREN, raw_child(8), deleted=True)
+    cache.confirm(KEY, [raw_child(7)], [], 7)
+    observed = cache.observe(KEY)
+    assert observed is not None
+    assert observed.children == ()
+    assert observed.confirmed
+
+
+def test_a_list_removes_what_it_lacks_but_not_what_is_younger(cache):
+    cache.apply(CHILDREN, raw_child(9))
+    cache.apply(PODS, raw_pod(12))
+    assert cache.replace(CHILDREN, "photos", [], 10) == {KEY}
+    assert cache.replace(PODS, "photos", [], 10) == set()
+    assert cache.replace(PODS, "photos", [], 12) == {KEY}
+    observed = cache.observe(KEY)
+    assert observed is not None
+    assert observed.children == ()
+    assert [pod.gone for pod in observed.pods] == [True]
+    assert cache.replace(JOBS["RestoreJob"], "photos", [], 4) == set()
+    assert cache.replace(JOBS["RestoreJob"], "photos", [], 5) == {KEY}
+    assert cache.observe(KEY) is None
+
+
+def test_a_job_made_anew_under_the_same_name_inherits_nothing(cache):
+    cache.apply(CHILDREN, raw_child(6))
+    cache.apply(JOBS["RestoreJob"], raw_job(9, uid="u2"))
+    cache.apply(JOBS["RestoreJob"], raw_job(8), deleted=True)
+    observed = cache.observe(KEY)
+    assert observed is not None
+    assert observed.metadata.uid == "u2"
+    assert observed.children == ()
+
+
+def test_a_job_that_only_wears_our_label_is_not_ours(cache):
+    assert cache.apply(CHILDREN, raw_child(6, controller="somebody")) == set()
+
+
+def test_an_engine_wakes_the_jobs_that_have_no_child(cache):
+    engine = {
+        "metadata": {"name": "e", "namespace": "photos", "uid": "e1", "resourceVersion": "6"},
+        "spec": {"operations": ["Restore"], "image": "engine:1"},
+    }
+    assert cache.apply(ENGINES, engine) == {KEY}
+    cache.apply(CHILDREN, raw_child(7))
+    assert cache.apply(ENGINES, engine, deleted=True) == set()
+
+
+def test_a_finished_job_is_settled_and_keeps_no_pods(cache):
+    cache.apply(PODS, raw_pod(6))
+    assert not cache.settled(KEY)
+    cache.apply(JOBS["RestoreJob"], raw_job(7, phase="Succeeded"))
+    assert cache.settled(KEY)
+    assert cache.apply(PODS, raw_pod(9)) == set()
+
+
+def test_progress_and_last_lines_are_told_apart():
+    log = '{"stage":"decode","percent":5}\nreading\n{"stage":"repair","percent":40}\n{"other":1}\n\n'
+    progress = progress_in(log)
+    assert progress is not None
+    assert (progress.stage, progress.percent) == ("repair", 40)
+    assert tail_of(log) == ("reading", '{"other":1}')
+    assert len(tail_of("\n".join(str(number) for number in range(100)))) == 10
+    assert progress_in("nothing\n") is None
+
+
+def test_settings_come_from_the_environment_and_refuse_nonsense(monkeypatch):
+    monkeypatch.setenv("REKINDLE_OPERATOR_NAMESPACES", "a, b")
+    monkeypatch.setenv("REKINDLE_OPERATOR_ALLOWED_BUCKETS", "photos")
+    settings = Settings()
+    assert settings.namespaces == ("a", "b")
+    assert settings.allowed_buckets == ("photos",)
+    with pytest.raises(ValidationError):
+        settings.port = 1  # type: ignore[misc]  # it is frozen, as is tested here
+    monkeypatch.setenv("REKINDLE_OPERATOR_NAMESPACES", "")
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_every_field_that_an_installed_definition_lacks_is_named():
+    wanted = manifests()[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert list(lacking(wanted, wanted, "spec")) == []
+    older = {"properties": {"spec": {"properties": dict(wanted["properties"]["spec"]["properties"])}}}
+    removed = min(older["properties"]["spec"]["properties"])
+    del older["properties"]["spec"]["properties"][removed]
+    assert list(lacking(wanted, older, "spec")) == [f"spec.{removed}"]
+    assert list(lacking(wanted, {}, "status")) == ["status"]
