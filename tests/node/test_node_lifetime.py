@@ -224,6 +224,7 @@ def test_two_nodes_do_not_share_a_directory(control_plane: "ControlPlane", tmp_p
     control_plane.kubectl("delete", "node", "first-node")
 
 
+@pytest.mark.slow
 def test_a_pod_runs_on_while_the_api_server_is_away(
     bench: "Bench", control_plane: "ControlPlane", marked: Callable[[str], list[int]], eventually: "Eventually"
 ) -> None:

@@ -73,6 +73,7 @@ def test_an_exit_code_of_the_pod_failure_policy_fails_the_job_at_once(bench: "Be
     assert conditions(pod)["Ready"] == ("False", "PodFailed")
 
 
+@pytest.mark.slow
 def test_a_failed_pod_of_a_job_is_retried(bench: "Bench") -> None:
     bench.start_job("exit 20", job={"backoffLimit": 1})
 
@@ -253,6 +254,18 @@ def test_a_container_that_failed_is_started_again_where_the_policy_says_so(bench
     assert (pod["status"]["phase"], container["restartCount"]) == ("Succeeded", 1)
     assert container["lastState"]["terminated"]["exitCode"] == 4
     assert bench.kubectl("logs", "pod", "--previous") == "first try\n"
+
+
+def test_a_container_that_fails_again_and_again_backs_off(bench: "Bench") -> None:
+    bench.start("exit 4", spec={"restartPolicy": "Always"})
+
+    pod = bench.until_waiting("CrashLoopBackOff")
+
+    [container] = pod["status"]["containerStatuses"]
+    assert (pod["status"]["phase"], container["restartCount"]) == ("Running", 1)
+    assert container["state"]["waiting"]["message"].startswith("back-off 10s restarting failed container=main pod=pod_")
+    bench.kubectl("delete", "pod", "pod", "--wait=false")
+    bench.until_gone()
 
 
 def test_a_pod_that_asks_for_what_a_process_cannot_give_fails_with_words(bench: "Bench") -> None:

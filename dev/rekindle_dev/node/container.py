@@ -84,31 +84,36 @@ class ContainerRunner:
         kill_marked(self._mark())
 
     async def run(self) -> None:
-        """Start the container, and start it again as the restart policy says."""
-        back_off = 0.0
+        """Start the container, and start it again as the restart policy says: at once, then after growing pauses."""
+        pause = 0.0
+        end = None
         while start := await self._prepare():
             end = await self._execute(start)
-            if not self._starts_again(end) or self._around.stop.asked.is_set():
-                self._show(replace(self.known, state=end))
-                return
+            if not self._starts_again(end) or await self._backs_off(pause, end):
+                break
+            pause = min(max(2 * pause, _FIRST_BACK_OFF), _LAST_BACK_OFF)
+            self.known = replace(self.known, last=end, restarts=self.known.restarts + 1)
+        if end:
+            self._show(replace(self.known, state=end))
+
+    async def _backs_off(self, seconds: float, end: Terminated) -> bool:
+        """Wait before the next start; return whether the pod is stopped instead."""
+        if seconds:
             metadata = self._around.pod()["metadata"]
             message = (
-                f"back-off {back_off:.0f}s restarting failed container={self.known.name} "
+                f"back-off {seconds:.0f}s restarting failed container={self.known.name} "
                 f"pod={metadata['name']}_{metadata['namespace']}({metadata['uid']})"
             )
             self._show(replace(self.known, state=Waiting("CrashLoopBackOff", message), last=end))
-            if await self._around.stop.asked_within(back_off):
-                self._show(replace(self.known, state=end))
-                return
-            back_off = min(max(2 * back_off, _FIRST_BACK_OFF), _LAST_BACK_OFF)
-            self.known = replace(self.known, restarts=self.known.restarts + 1)
+        return await self._around.stop.asked_within(seconds)
 
     async def _prepare(self) -> _Start | None:
         """Return what to start as soon as all of it is there; None when the pod is stopped first."""
         pause, again = _FIRST_RETRY, False
         while not self._around.stop.asked.is_set():
             try:
-                return await self._gather()
+                start = await self._gather()
+                return None if self._around.stop.asked.is_set() else start
             except UnknownImageError as error:
                 self._show(replace(self.known, state=error.waiting(again=again)))
             except MissingError as error:

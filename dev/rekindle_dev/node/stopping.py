@@ -1,6 +1,7 @@
 """The order to end a pod: politely first, by force when the grace is over."""
 
 import asyncio
+import contextlib
 
 
 class Stop:
@@ -25,11 +26,10 @@ class Stop:
 
     async def asked_within(self, seconds: float) -> bool:
         """Wait for the order, but no longer than this; return whether it was given."""
-        try:
-            await asyncio.wait_for(self.asked.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        if seconds > 0 and not self.asked.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.asked.wait(), seconds)
+        return self.asked.is_set()
 
 
 async def first(*events: asyncio.Event, until: asyncio.Task[int]) -> None:
