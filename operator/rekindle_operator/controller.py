@@ -13,12 +13,13 @@ from rekindle_operator.core.observed import Observed
 from rekindle_operator.core.reconcile import reconcile
 from rekindle_operator.emitter import Emitter
 from rekindle_operator.metrics import Metrics
-from rekindle_operator.workqueue import WorkQueue
+from rekindle_operator.workqueue import LONGEST_BACKOFF, WorkQueue
 
 logger = logging.getLogger(__name__)
 
 _PASSES = 12
 """A job that still wants something after so many passes in a row waits for its next turn."""
+_OUTAGE_BACKOFF = 10.0
 
 
 class Controller:
@@ -49,9 +50,12 @@ class Controller:
 
     def _failed(self, key: Key, error: Exception) -> None:
         self._metrics.reconcile_errors.inc()
-        after = error.retry_after if isinstance(error, ApiError) else None
-        delay = self._queue.retry(key, after or 0.0)
-        unexpected = None if isinstance(error, ApiError) else error
+        if isinstance(error, ApiError):
+            # A server that is down is asked often enough to go on soon after it is up again.
+            longest = _OUTAGE_BACKOFF if error.status == 0 or error.status >= 500 else LONGEST_BACKOFF
+            delay, unexpected = self._queue.retry(key, error.retry_after or 0.0, longest), None
+        else:
+            delay, unexpected = self._queue.retry(key), error
         extra = {**_names(key), "uid": self._cache.uid(key), "error": str(error), "retry_in": round(delay, 1)}
         logger.warning("reconcile failed", extra=extra, exc_info=unexpected)
 

@@ -38,11 +38,14 @@ class Resync:
 
     async def run(self) -> None:
         """List what is asked for, and everything once in a while, until cancelled."""
+        clock = asyncio.get_running_loop().time
+        due = clock() + self._period
         while True:
             try:
-                async with asyncio.timeout(self._period):
+                async with asyncio.timeout_at(due):
                     resource, namespace = await self._wanted.get()
             except TimeoutError:
+                due = clock() + self._period
                 for wanted in self._everything:
                     self.ask(*wanted)
                 continue

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 _FIRST_BACKOFF = 0.2
-_LONGEST_BACKOFF = 120.0
+LONGEST_BACKOFF = 120.0
 
 
 class WorkQueue(Generic[Key]):
@@ -54,11 +54,11 @@ class WorkQueue(Generic[Key]):
         heapq.heappush(self._heap, (when, self._order, key))
         self._set_alarm()
 
-    def retry(self, key: Key, at_least: float = 0.0) -> float:
+    def retry(self, key: Key, at_least: float = 0.0, at_most: float = LONGEST_BACKOFF) -> float:
         """Ask for a key that failed to be worked on again, later each time; return the delay in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        backoff = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(failures, 16))
+        backoff = min(at_most, _FIRST_BACKOFF * 2.0 ** min(failures, 16))
         delay = max(at_least, backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, hides nothing
         self.add_after(key, delay)
         return delay

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import ValidationError
 
@@ -11,6 +12,8 @@ from rekindle_crds.crd import manifests
 from rekindle_operator.cache import Cache, Key
 from rekindle_operator.core.observed import Policy
 from rekindle_operator.core.progress import progress_in, tail_of
+from rekindle_operator.health import HealthServer
+from rekindle_operator.metrics import Metrics
 from rekindle_operator.preflight import lacking
 from rekindle_operator.resources import CHILDREN, ENGINES, JOBS, PODS
 from rekindle_operator.settings import Settings
@@ -182,6 +185,16 @@ def test_progress_and_last_lines_are_told_apart():
     assert tail_of(log) == ("reading", '{"other":1}')
     assert len(tail_of("\n".join(str(number) for number in range(100)))) == 10
     assert progress_in("nothing\n") is None
+
+
+@pytest.mark.parametrize(("age", "code"), [(10.0, 200), (300.0, 503)])
+async def test_liveness_fails_on_a_dead_watch_and_on_nothing_else(age, code):
+    server = HealthServer(Metrics(), lambda: age, 240.0, lambda: False)
+    port = await server.start("127.0.0.1", 0)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        assert (await client.get("/healthz")).status_code == code
+        assert (await client.get("/readyz")).status_code == 503
+    await server.stop()
 
 
 def test_settings_come_from_the_environment_and_refuse_nonsense(monkeypatch):
