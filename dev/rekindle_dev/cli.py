@@ -4,10 +4,10 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rekindle_dev import state
+from rekindle_dev import launcher, state
 from rekindle_dev.controlplane import BuildError
 from rekindle_dev.controlplane.toolchain import ToolchainError
 from rekindle_dev.demo import tell
@@ -60,7 +60,9 @@ def _stack(options: argparse.Namespace, screen: Screen) -> Iterator[Stack]:
         screen.text(f"Removed what a stack that crashed had left in {stale}.")
     directory = options.directory or state.new_directory()
     began = time.monotonic()
-    with state.occupied(directory):
+    with state.occupied(directory), ExitStack() as last:
+        # Parts that are still starting when we are told to end have nobody else to end them.
+        last.callback(launcher.end_all)
         with screen.live():
             stack = Stack.start(directory, screen, api_port=options.api_port)
         with stack:

@@ -86,7 +86,17 @@ class Child:
     @property
     def exit_code(self) -> int | None:
         """How the program ended; negative for a signal, None while it runs."""
-        return self._process.poll()
+        if self._process.returncode is not None:
+            return self._process.returncode
+        # Not yet reaped, so that nobody else can get its number before `kill` has seen to its group.
+        try:
+            seen = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            # Another thread has just killed and reaped it.
+            return self._process.wait()
+        if seen is None:
+            return None
+        return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
 
     def tail(self, lines: int = 20) -> str:
         """Return the last lines that the program wrote since this start."""
@@ -102,8 +112,8 @@ class Child:
         deadline = time.monotonic() + seconds
         complaint = "it gave no sign of life"
         while time.monotonic() < deadline:
-            if self.exit_code is not None:
-                raise self._ended()
+            if (code := self.exit_code) is not None:
+                raise self._ended(code)
             try:
                 if ready():
                     return
@@ -120,14 +130,16 @@ class Child:
             PartError: if it fails, or still runs after `seconds`.
         """
         deadline = time.monotonic() + seconds
-        while self.exit_code is None:
-            if time.monotonic() > deadline:
-                self.kill()
-                raise PartError(f"{self.program.name} did not end within {seconds:.0f} s.\n{self._last_lines()}")
-            meanwhile()
-            time.sleep(_POLL_SECONDS)
-        if self.exit_code != 0:
-            raise self._ended()
+        try:
+            while (code := self.exit_code) is None:
+                if time.monotonic() > deadline:
+                    raise PartError(f"{self.program.name} did not end within {seconds:.0f} s.\n{self._last_lines()}")
+                meanwhile()
+                time.sleep(_POLL_SECONDS)
+        finally:
+            self.kill()
+        if code != 0:
+            raise self._ended(code)
 
     def check(self) -> None:
         """Do nothing while the program runs.
@@ -135,23 +147,25 @@ class Child:
         Raises:
             PartError: if it has ended.
         """
-        if self.exit_code is not None:
-            raise self._ended()
+        if (code := self.exit_code) is not None:
+            raise self._ended(code)
 
     def stop(self) -> None:
         """Ask the program to stop, kill it and what is left of its process group after the grace period."""
-        if self.exit_code is None:
-            self._signal(self.program.stop_signal)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(self.program.grace_seconds)
+        self._signal(self.program.stop_signal)
+        deadline = time.monotonic() + self.program.grace_seconds
+        while self.exit_code is None and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
         self.kill()
 
     def kill(self) -> None:
         """End the program and its process group at once."""
+        if self._process.returncode is not None:
+            return
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
         launcher.forget(self.pid)
+        self._process.wait()
 
     def pause(self) -> None:
         """Freeze the program: its port stays open and nobody answers."""
@@ -162,14 +176,13 @@ class Child:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        if self.exit_code is None:
+            os.kill(self.pid, number)
 
     def _last_lines(self) -> str:
         return f"Last lines of {self.log}:\n{self.tail() or '(empty)'}"
 
-    def _ended(self) -> PartError:
-        code = self._process.returncode
+    def _ended(self, code: int) -> PartError:
         how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
         kind = PortTakenError if "address already in use" in self.tail(50).lower() else PartError
         return kind(f"{self.program.name} ended with {how}.\n{self._last_lines()}")

@@ -56,7 +56,7 @@ def new_directory() -> Path:
 
 @contextmanager
 def occupied(directory: Path) -> Iterator[None]:
-    """Hold a folder while a stack runs in it. It is emptied before, and gone afterwards.
+    """Hold a folder while a stack runs in it. It is emptied before, and gone afterwards unless an error needs its logs.
 
     Raises:
         StateError: if a stack runs there, or the folder holds anything but a stack's leftovers.
@@ -74,8 +74,15 @@ def occupied(directory: Path) -> Iterator[None]:
             ) from None
         _empty(directory)
         (directory / _RECORD).write_text(json.dumps({"pid": os.getpid()}))
-        yield
-        shutil.rmtree(directory, ignore_errors=True)
+        keep = False
+        try:
+            yield
+        except Exception:
+            keep = True
+            raise
+        finally:
+            if not keep:
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def write_record(directory: Path, record: Record) -> None:

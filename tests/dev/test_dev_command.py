@@ -99,6 +99,7 @@ def test_interrupted_while_it_starts_it_leaves_nothing(
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     eventually(lambda: not processes_of(tmp_path / "state"))
+    assert list((tmp_path / "state" / "rekindle").iterdir()) == []
 
 
 def test_a_part_that_fails_shows_its_log_and_nothing_is_left(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rekindle_dev import state
+from rekindle_dev.farewell import Stopped
 from rekindle_dev.guide import environment_file, reach, variables
+from rekindle_dev.processes import PartError
 from rekindle_dev.state import Record, StateError
 
 if TYPE_CHECKING:
@@ -53,6 +55,16 @@ def test_a_folder_is_gone_after_its_stack_ended(tmp_path: Path) -> None:
         state.write_record(tmp_path / "stack", RECORD)
         assert (tmp_path / "stack" / "stack.json").stat().st_mode & 0o777 == 0o600
     assert not (tmp_path / "stack").exists()
+
+
+def test_an_error_keeps_the_logs_and_an_interruption_does_not(tmp_path: Path) -> None:
+    with pytest.raises(PartError), state.occupied(tmp_path / "failed"):
+        raise PartError("no database")
+    with pytest.raises(Stopped), state.occupied(tmp_path / "interrupted"):
+        raise Stopped
+    assert (tmp_path / "failed").exists()
+    assert not state.is_running(tmp_path / "failed")
+    assert not (tmp_path / "interrupted").exists()
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
