@@ -134,4 +134,3 @@ def _opaque(image: Image.Image) -> Image.Image:
     if image.mode in {"L", "RGB", "CMYK"}:
         return image
     return image.convert("L" if image.mode in {"1", "LA", "La"} else "RGB")
-

@@ -16,11 +16,14 @@ from rekindle_worker.steps.colour import luma
 _LOW, _HIGH = 0.4, 99.6
 _SMOOTHING = 1.0
 # Brightness of the black point: below the first it is a good black, above the second it is surely faded.
-_GOOD_BLACK, _FADED_BLACK = 0.04, 0.14
+_GOOD_BLACK, _FADED_BLACK = 0.05, 0.15
 _TARGET_BLACK, _TARGET_WHITE = 0.01, 0.98
+# Dyes that lose the blacks lose the whites about as much: what a channel lacks beyond that, the scene never had.
+_WHITE_PER_BLACK = 1.15
 _LEAST_RANGE = 0.2
 _MIDDLE = 0.45
-_GAMMA = (0.8, 1.2)
+_NEAR_MIDDLE = (0.2, 0.7)
+_GAMMA = (0.9, 1.1)
 _NEUTRAL_GAMMA = (0.88, 1.14)
 _KNOTS = 1024
 
@@ -84,7 +87,8 @@ def _ramp(value: float, start: float, end: float) -> float:
 def _stretch(
     values: NDArray[np.floating], black: NDArray[np.floating], white: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    scale = (_TARGET_WHITE - _TARGET_BLACK) / (white - black)
+    target = np.minimum(_TARGET_WHITE, white + _WHITE_PER_BLACK * black)
+    scale = (np.maximum(target, white) - _TARGET_BLACK) / (white - black)
     return np.asarray((values - black) * scale + _TARGET_BLACK, np.float64)
 
 
@@ -92,7 +96,10 @@ def _gamma(stretched: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return an exponent for each channel: towards a middle brightness, and a neutral grey in what is nearly grey."""
     inside = np.clip(stretched, 1e-3, 1)
     middle = float(np.median(luma(inside[np.newaxis].astype(np.float32))))
-    common = np.clip((np.log(_MIDDLE) / np.log(min(max(middle, 0.05), 0.95))) ** 0.5, *_GAMMA)
+    # A dark median is a night scene as likely as a dark print: only photos near the middle are moved, and little.
+    common = 1.0
+    if _NEAR_MIDDLE[0] < middle < _NEAR_MIDDLE[1]:
+        common = float(np.clip((np.log(_MIDDLE) / np.log(middle)) ** 0.5, *_GAMMA))
     if inside.shape[1] == 1:
         return np.full(1, common)
     spread = np.ptp(inside, axis=1)
