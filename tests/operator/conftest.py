@@ -120,10 +120,20 @@ class Api:
     def until_running(self, name: str = "photo", seconds: float = 30) -> Json:
         return self.until(lambda status: status.get("phase") == "Running", name, seconds)
 
-    def notices(self) -> list[Json]:
-        """Return the Events that the operator posted, oldest first."""
+    def notices(self) -> list[tuple[str, str]]:
+        """Return type and reason of the Events that the operator posted, oldest first."""
         ours = [event for event in self.items("events") if event["reportingController"] == "rekindle.dev/operator"]
-        return sorted(ours, key=lambda event: event["eventTime"])
+        ours.sort(key=lambda event: event["eventTime"])
+        return [(event["type"], event["reason"]) for event in ours]
+
+    def until_noticed(self, kind: str, reason: str, seconds: float = 30) -> list[tuple[str, str]]:
+        """Wait until an Event was posted, and return all: they follow the status a little later."""
+        deadline = time.monotonic() + seconds
+        while (kind, reason) not in (noticed := self.notices()):
+            if time.monotonic() > deadline:
+                pytest.fail(f"there is no {kind} Event {reason} among {noticed}")
+            time.sleep(0.05)
+        return noticed
 
 
 def condition(status: Json, kind: str) -> str:

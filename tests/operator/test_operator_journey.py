@@ -51,10 +51,10 @@ def test_a_job_succeeds_and_its_status_tells_the_whole_story(api, tmp_path):
     assert done["run"]["uid"] == api.items("jobs")[0]["metadata"]["uid"]
     assert done["engineName"] == "scripted"
     assert "waiting" not in done
-    assert [event["reason"] for event in api.notices()] == ["Running", "Completed"]
+    assert api.until_noticed("Normal", "Completed") == [("Normal", "Running"), ("Normal", "Completed")]
 
 
-def test_an_undisturbed_job_costs_one_create_three_status_writes_and_two_events(api, operator, eventually, tmp_path):
+def test_an_undisturbed_job_costs_one_create_three_status_writes_and_two_events(api, operator, tmp_path):
     go = tmp_path / "go"
     api.engine(f"wait={go}", "complete")
     before = operator.writes()
@@ -74,7 +74,7 @@ def test_an_undisturbed_job_costs_one_create_three_status_writes_and_two_events(
                 break
     assert len(versions) == 3
     assert len(api.items("jobs")) == 1
-    assert len(eventually(lambda: len(api.notices()) == 2 and api.notices())) == 2
+    assert len(api.until_noticed("Normal", "Completed")) == 2
     assert operator.writes() - before == 1 + 3 + 2
 
 
@@ -137,7 +137,7 @@ def test_a_fault_of_the_input_fails_at_once_with_its_reason(api, code, reason):
     assert attempt["message"] == "the engine says why"
     assert attempt["logTail"] == ["looking"]
     assert attempt["exitCode"] == code
-    assert [event["type"] for event in api.notices()][-1] == "Warning"
+    api.until_noticed("Warning", reason)
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_a_transient_failure_is_retried_and_told_as_an_attempt(api, tmp_path):
     assert [attempt["reason"] for attempt in done["attempts"]] == ["StorageUnavailable", "Completed"]
     assert done["attempts"][0]["logTail"] == ["trying"]
     assert done["attempt"] == 2
-    assert "StorageUnavailable" in [event["reason"] for event in api.notices()]
+    api.until_noticed("Warning", "StorageUnavailable")
 
 
 def test_a_job_without_retries_fails_with_the_reason_of_its_attempt(api):

@@ -60,7 +60,7 @@ def test_a_cancelled_job_keeps_its_attempt_and_its_last_log_lines(api, eventuall
     assert attempt["logTail"] == ["half way through"]
     assert status["progress"]["percent"] == 50
     eventually(lambda: not api.items("jobs") and not api.items("pods"))
-    assert "Cancelled" in [event["reason"] for event in api.notices()]
+    api.until_noticed("Normal", "Cancelled")
 
 
 @pytest.mark.usefixtures("operator")
@@ -134,7 +134,7 @@ def test_a_child_that_somebody_deletes_is_followed_by_another_run(api, tmp_path)
     done = api.until_finished(seconds=60)
     assert done["phase"] == "Succeeded"
     assert [attempt["number"] for attempt in done["attempts"]] == [1, 2]
-    assert "ChildLost" in [event["reason"] for event in api.notices()]
+    api.until_noticed("Warning", "ChildLost")
 
 
 @pytest.mark.usefixtures("operator")
