@@ -122,6 +122,16 @@ async def test_a_service_without_storage_or_migrations_lives_and_is_not_ready(
         assert (await api.http.get("/healthz")).status_code == 200
 
 
+async def test_a_database_that_is_down_is_a_503(start_api: "StartApi") -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        api = await start_api(database_url=f"postgresql://u:p@127.0.0.1:{closed.getsockname()[1]}/d")
+
+        reply = await api.account().http.get("/api/v1/photos")
+
+        assert (reply.status_code, reply.json()["code"]) == (503, "database_unavailable")
+
+
 async def test_the_log_has_one_json_line_per_request_and_no_secrets(
     api: "Api", photo_bytes: "PhotoMaker", monkeypatch: pytest.MonkeyPatch
 ) -> None:

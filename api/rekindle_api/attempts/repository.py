@@ -77,14 +77,6 @@ class AttemptRepository(Generic[A]):
         """Return an attempt by its id alone, as it is in the database now."""
         return await self._session.get(self._table, attempt_id, populate_existing=True)
 
-    async def open_for_bridge(self, after: uuid.UUID | None, limit: int) -> list[A]:
-        """Return open attempts in the order of their ids, from the one past `after` on."""
-        table = self._table
-        statement = select(table).where(table.status.in_(OPEN)).order_by(table.id).limit(limit)
-        if after is not None:
-            statement = statement.where(table.id > after)
-        return list(await self._session.scalars(statement))
-
     async def change(self, attempt_id: uuid.UUID, version: int, values: Mapping[str, object]) -> A | None:
         """Set columns of an open attempt whose version is still `version`; None when it has moved on."""
         table = self._table

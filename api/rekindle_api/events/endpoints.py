@@ -41,13 +41,19 @@ async def stream(
     The stream ends after some minutes; the client connects again, and misses nothing by it.
     """
     limits: LimitSettings = request.app.state.limits
+    deadline = asyncio.get_running_loop().time() + limits.stream_seconds
     before: State | None = None
+    while (state := await _next(subscription, deadline)) is not None:
+        fresh = opening(photo_id, state, last_event_id) if before is None else following(before, state)
+        before = state
+        for event in fresh:
+            yield event
+
+
+async def _next(subscription: Subscription, deadline: float) -> State | None:
+    """Wait for the next state; None when the stream's time is over, or the process shuts down."""
     try:
-        async with asyncio.timeout(limits.stream_seconds):
-            while (state := await subscription.next()) is not None:
-                fresh = opening(photo_id, state, last_event_id) if before is None else following(before, state)
-                before = state
-                for event in fresh:
-                    yield event
+        async with asyncio.timeout_at(deadline):
+            return await subscription.next()
     except TimeoutError:
-        return
+        return None

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, select, update
@@ -22,20 +21,21 @@ class PhotoRepository:
         self._session.add(photo)
         await self._session.flush()
 
-    async def make_ready(self, photo_id: uuid.UUID, facts: Mapping[str, object]) -> Photo:
-        """Turn a pending photo into one that counts, with its upload session.
+    async def make_ready(self, photo_id: uuid.UUID, facts: Mapping[str, object]) -> Photo | None:
+        """Turn a pending photo into one that counts, with its upload session; None when it was given up meanwhile.
 
         Raises:
             IntegrityError: the owner has a photo with the same bytes.
         """
         rows = await self._session.scalars(
             update(Photo)
-            .where(Photo.id == photo_id, Photo.status == PhotoStatus.PENDING)
+            .where(Photo.id == photo_id, Photo.status == PhotoStatus.PENDING, Photo.deleted_at.is_(None))
             .values(status=PhotoStatus.READY, updated_at=func.now(), **facts)
             .returning(Photo)
             .execution_options(synchronize_session=False, populate_existing=True)
         )
-        photo = rows.one()
+        if (photo := rows.one_or_none()) is None:
+            return None
         self._session.add(UploadSession(id=photo.id, owner_id=photo.owner_id))
         await self._session.flush()
         return photo
@@ -106,20 +106,6 @@ class PhotoRepository:
     async def forget(self, photo_id: uuid.UUID) -> None:
         """Delete a photo's row, and with it its upload session and attempts."""
         await self._session.execute(delete(Photo).where(Photo.id == photo_id))
-
-    async def abandoned(self, age: timedelta, limit: int) -> list[Photo]:
-        """Return pending photos whose upload nobody can be busy with any more."""
-        return await self._older(Photo.created_at.expression, age, limit, Photo.status == PhotoStatus.PENDING)
-
-    async def deleted(self, age: timedelta, limit: int) -> list[Photo]:
-        """Return photos that were deleted at least `age` ago and still have their row."""
-        return await self._older(Photo.deleted_at.expression, age, limit, Photo.deleted_at.is_not(None))
-
-    async def _older(
-        self, moment: ColumnElement[Any], age: timedelta, limit: int, condition: ColumnElement[bool]
-    ) -> list[Photo]:
-        statement = select(Photo).where(condition, moment <= func.now() - age).order_by(moment).limit(limit)
-        return list(await self._session.scalars(statement))
 
 
 def _live(owner_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:

@@ -21,7 +21,8 @@ class Transfer:
     """One photo on its way into the object `key`.
 
     The bytes lie in a file without a name, so nothing is left of them when this process dies. A photo that fits in
-    one part is sent only by `commit`; of a larger one the parts go ahead and become an object only by `commit`.
+    one part is sent only by `commit`; of a larger one the parts go ahead and become an object only by `commit`. Without
+    it, whoever made the transfer deletes what was sent, after its end.
     """
 
     def __init__(self, storage: ObjectStorage, key: str, parts_in_memory: asyncio.Semaphore) -> None:
@@ -33,7 +34,6 @@ class Transfer:
         self._upload_id: str | None = None
         self._sent = 0
         self._parts: list[asyncio.Task[CompletedPartTypeDef]] = []
-        self._committed = False
         self.size = 0
         self.media_type = ""
 
@@ -44,12 +44,9 @@ class Transfer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Drop the spool file, and whatever was sent unless it was committed."""
+        """Drop the spool file, once nothing reads it any more."""
+        await asyncio.gather(*self._parts, return_exceptions=True)
         self._file.close()
-        if self._upload_id is not None and not self._committed:
-            # A part that arrives after the upload was dropped would stay: so they end first.
-            await asyncio.gather(*self._parts, return_exceptions=True)
-            await self._storage.abandon_parts(self._key, self._upload_id)
 
     @property
     def sha256(self) -> bytes:
@@ -70,18 +67,20 @@ class Transfer:
         while self.size - self._sent >= PART_BYTES:
             await self._send(PART_BYTES)
 
+    async def end(self) -> None:
+        """Take no more bytes; of a photo in parts, the last one goes ahead."""
+        if self._upload_id is not None and self.size > self._sent:
+            await self._send(self.size - self._sent)
+
     async def commit(self) -> None:
-        """Make the object. It is all there afterwards, or not at all."""
+        """Make the object, after `end`. It is all there afterwards, or not at all."""
         if self._upload_id is None:
             async with self._parts_in_memory:
                 body = os.pread(self.fileno, self.size, 0)
                 await self._storage.put(self._key, body, self.media_type, self.sha256)
         else:
-            if self.size > self._sent:
-                await self._send(self.size - self._sent)
             parts = await asyncio.gather(*self._parts)
             await self._storage.finish_parts(self._key, self._upload_id, parts)
-        self._committed = True
 
     async def _send(self, length: int) -> None:
         if self._upload_id is None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.database import Database, new_id
-from rekindle_api.photos.errors import UnsupportedImageError, UploadsBusyError, UploadTooLargeError
+from rekindle_api.photos.errors import UnsupportedImageError, UploadsBusyError, UploadStalledError, UploadTooLargeError
 from rekindle_api.photos.form import UploadForm
 from rekindle_api.photos.formats import SNIFFED_BYTES, ImageKind, sniff
 from rekindle_api.photos.inspector import Inspector
@@ -125,6 +125,7 @@ class Uploads:
         if kind is None:
             kind = self._sniff(head, transfer)
             await transfer.write(head)
+        await transfer.end()
         return kind
 
     def _sniff(self, head: bytes, transfer: Transfer) -> ImageKind:
@@ -142,6 +143,8 @@ class Uploads:
             try:
                 async with self._database.transaction() as session:
                     ready = await PhotoRepository(session).make_ready(photo.id, facts)
+                    if ready is None:
+                        raise UploadStalledError("The upload took too long and was given up.")
                     await AuditRepository(session).record("photo.uploaded", owner.id, photo.id)
                 return Uploaded(ready, created=True)
             except IntegrityError:

@@ -7,16 +7,20 @@ from pydantic import BaseModel, Field
 
 
 class Problem(Exception):  # noqa: N818 - the word of RFC 9457; its subclasses end in Error
-    """An error with a reply of its own. Subclasses give status, code and title; an instance says what happened."""
+    """An error with a reply of its own. Subclasses give status, code and title; an instance says what happened.
+
+    `cause` is for the log only.
+    """
 
     status: ClassVar[int]
     code: ClassVar[str]
     title: ClassVar[str]
     headers: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, cause: str = "") -> None:
         super().__init__(detail)
         self.detail = detail
+        self.cause = cause
 
 
 class FieldError(BaseModel):

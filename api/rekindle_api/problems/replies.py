@@ -7,6 +7,8 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from rekindle_api.problems.problem import FieldError, Problem, ProblemBody
@@ -43,13 +45,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
+    for unavailable in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.add_exception_handler(unavailable, _database)
 
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)  # noqa: S101 - registered for this type only
     if error.status >= 500:
-        cause = error.__cause__
-        _log.warning("%s: %s (%s)", error.code, error.detail, type(cause).__name__ if cause else "no cause")
+        cause = error.cause or type(error.__cause__).__name__
+        _log.warning("%s (%s)", error.detail, cause, extra={"code": error.code})
     return problem_reply(
         status=error.status,
         code=error.code,
@@ -87,6 +91,18 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         detail=_DETAILS.get(error.status_code, str(error.detail)),
         request_id=_request_id(request),
         headers=error.headers,
+    )
+
+
+async def _database(request: Request, error: Exception) -> JSONResponse:
+    _log.warning("the database cannot be used", extra={"error": type(error).__name__})
+    return problem_reply(
+        status=503,
+        code="database_unavailable",
+        title="The database is unavailable",
+        detail="The service cannot reach its database. Try again in a moment.",
+        request_id=_request_id(request),
+        headers={"Retry-After": "5"},
     )
 
 

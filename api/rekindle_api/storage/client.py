@@ -32,7 +32,7 @@ def make_client(settings: StorageSettings, endpoint_url: str | None) -> "S3Clien
         signature_version="s3v4",
         connect_timeout=5,
         read_timeout=30,
-        retries={"mode": "standard", "max_attempts": 3},
+        retries={"mode": "standard", "max_attempts": 5},
         max_pool_connections=settings.s3_threads,
         **options,  # type: ignore[arg-type] # the stubs type each option on its own
     )

@@ -88,13 +88,6 @@ class ObjectStorage:
             MultipartUpload={"Parts": list(parts)},
         )
 
-    async def abandon_parts(self, key: str, upload_id: str) -> None:
-        """Drop a multipart upload and its parts; one that is gone already is fine."""
-        try:
-            await self._call(self._client.abort_multipart_upload, Bucket=self.bucket, Key=key, UploadId=upload_id)
-        except _NotThereError:
-            return
-
     async def head(self, key: str) -> ObjectInfo | None:
         """Return what S3 knows of an object; None when there is none."""
         try:
@@ -173,7 +166,8 @@ class ObjectStorage:
             code = error.response.get("Error", {}).get("Code", "")
             if code in _MISSING or code in {"NoSuchUpload", "NoSuchBucket"}:
                 raise _NotThereError(code) from error
-            raise StorageUnavailableError("The photo storage refused the request.") from error
+            cause = f"{error.operation_name}: {code}"
+            raise StorageUnavailableError("The photo storage refused the request.", cause) from error
         except BotoCoreError as error:
             raise StorageUnavailableError("The photo storage cannot be reached.") from error
 
