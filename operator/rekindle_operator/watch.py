@@ -176,11 +176,25 @@ class Watch:
         return trace
 
 
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Keeps Kopf from copying every object for differences that nobody asks for, and from storing them."""
+
+    def build(self, **_: object) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: object) -> None:
+        return None
+
+    def store(self, **_: object) -> None:
+        return None
+
+
 def _kopf_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = _NoDiffs()
     settings.process.ultimate_exiting_timeout = None
     settings.networking.connect_timeout = 5
     settings.networking.request_timeout = 60
