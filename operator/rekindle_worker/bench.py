@@ -1,4 +1,4 @@
-"""What the steps of a pipeline share: the photo between two steps, the tiles it is worked on in, and the form of a step."""
+"""What the steps of a pipeline share: the photo between two steps, its tiles, and the form of a step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

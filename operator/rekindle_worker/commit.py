@@ -1,4 +1,4 @@
-"""The one moment at which a result comes into being: manifest.json is created once, by the first of all pods to finish."""
+"""The moment at which a result comes into being: manifest.json is created once, by the first pod to finish."""
 
 import logging
 import threading
@@ -90,7 +90,7 @@ class Submission:
         return outputs
 
     def commit(self, manifest: Manifest) -> Manifest:
-        """Create the manifest and return it, or take back this pod's files and return the manifest of the pod that was first.
+        """Create the manifest, or take back this pod's files when another was first; return the one that counts.
 
         Raises:
             WorkFailed: `Terminated` when the submission was withdrawn; `OutputExists` when another task was first;

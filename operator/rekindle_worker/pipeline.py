@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 
 from rekindle_crds import RestoreParameters, StepRecord
 from rekindle_crds.restore import Colorization
-from rekindle_worker.bench import Bench, State, shrunk
+from rekindle_worker.bench import Bench, Facts, State, shrunk
 from rekindle_worker.photo import Photo
 from rekindle_worker.progress import Report
 from rekindle_worker.stages import ANALYSED_PIXELS, STEPS
@@ -44,9 +45,9 @@ def restore(photo: Photo, parameters: RestoreParameters, *, threads: int, report
     for step in STEPS:
         started = time.monotonic()
         report(step.name, 0.0)
-        before, facts = state, {}
+        before, facts = state, Facts()
         if step.wanted(parameters):
-            bench = Bench(parameters, threads, lambda share, name=step.name: report(name, share))
+            bench = Bench(parameters, threads, partial(report, step.name))
             state, facts = step.run(state, bench)
         records.append(
             StepRecord(

@@ -1,7 +1,7 @@
 """`rekindle-worker run`: the task of a pod, from its environment to its exit code and termination message.
 
-The work runs on a thread of its own, so that SIGTERM is heard even while a native call takes its time. Until the manifest
-is being created, stopping leaves nothing behind; from then on the pod finishes, since the result may exist.
+The work runs on a thread of its own, so that SIGTERM is heard even while a native call takes its time. Until the
+manifest is being created, stopping leaves nothing behind; from then on the pod finishes, since the result may exist.
 """
 
 import logging

@@ -67,7 +67,9 @@ def _laid_over(pixels: Stored, filled: Pixels, damaged: Mask, strength: float) -
         if part.any():
             fresh = _resampled(filled, top, band.shape[0], width, scale).reshape(*band.shape[:2], channels)
             old = to_float(band)
-            result[top : top + rows] = np.where(part > 0, to_stored(old + part * (fresh - old)), band)
+            result[top : top + rows] = np.where(
+                part > 0, to_stored(np.asarray(old + part * (fresh - old), np.float32)), band
+            )
     return result
 
 
@@ -148,4 +150,4 @@ STEPS = (
     Step("scale", 1, lambda parameters: parameters.max_megapixels is not None, _scale),
     Step("sharpen", 8, lambda parameters: parameters.sharpen > 0, _sharpen),
 )
-"""The pipeline. Repair comes before denoising, since the fill has no noise to keep; sharpening works at the final size."""
+"""The pipeline. Repair comes first, since marks spoil what later steps measure; sharpening works at the final size."""

@@ -11,8 +11,8 @@ _MOST = 8
 def available_processors(cgroup: Path = _CGROUP) -> int:
     """Return how many processors this process may use at once, from 1 to 8.
 
-    A pod's CPU limit does not show in os.cpu_count(); a thread per processor of a large node would only be throttled, and
-    every thread holds tiles in memory.
+    A pod's CPU limit does not show in os.cpu_count(); a thread per processor of a large node would only be throttled,
+    and every thread holds tiles in memory.
     """
     allowed = len(os.sched_getaffinity(0))
     quota = _quota_v2(cgroup / "cpu.max") or _quota_v1(cgroup / "cpu")

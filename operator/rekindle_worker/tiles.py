@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import pairwise
 
 Window = tuple[slice, slice]
 
@@ -30,7 +31,7 @@ def _intervals(length: int, size: int, overlap: int) -> list[tuple[slice, slice,
     count = max(1, round(length / size))
     edges = [length * index // count for index in range(count + 1)]
     intervals = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         low, high = max(0, start - overlap), min(length, end + overlap)
         intervals.append((slice(low, high), slice(start, end), slice(start - low, end - low)))
     return intervals

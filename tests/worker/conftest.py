@@ -15,6 +15,7 @@ import pytest
 import skimage
 from numpy.typing import NDArray
 from PIL import Image
+
 from rekindle_crds import (
     Manifest,
     Operation,
@@ -28,6 +29,7 @@ from rekindle_dev.damage import Level, damage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
     from rekindle_dev.s3 import ObjectStore
 
 _DATA = Path(skimage.__file__).parent / "data"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from rekindle_crds import ExitCode, Operation, OutputName, ProgressLine, Reason
 
 pytestmark = pytest.mark.stack

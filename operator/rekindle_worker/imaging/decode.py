@@ -1,4 +1,4 @@
-"""Bounded decoding of a file from a stranger: one upright, sRGB, opaque photo of 8 or 16 bits a channel, or a clear refusal.
+"""Bounded decoding of a stranger's file: one upright, opaque sRGB photo of 8 or 16 bits, or a clear refusal.
 
 Size is checked against the limits before a pixel is decoded. Only the first frame of a file with several is read.
 """
@@ -58,7 +58,7 @@ def read_photo(path: Path, limits: Limits) -> Photo:
     """Decode a file.
 
     Raises:
-        WorkFailed: `UnreadableImage` when it is no image of a known format or is damaged; `ImageTooLarge` beyond the limits.
+        WorkFailed: `UnreadableImage` for no known format or a damaged file; `ImageTooLarge` beyond the limits.
     """
     size = path.stat().st_size
     if size > limits.bytes:

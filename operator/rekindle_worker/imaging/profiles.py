@@ -71,7 +71,7 @@ def _apply_curve(pixels: Stored, source: ImageCms.ImageCmsProfile) -> Stored:
     smooth = cv2.GaussianBlur(curve[np.newaxis], (0, 0), 1.5, borderType=cv2.BORDER_REFLECT_101)[0]
     smooth[[0, -1]] = curve[[0, -1]]
     table = np.interp(np.arange(65536) / 257, np.arange(256), smooth)
-    return np.rint(table).astype(np.uint16)[pixels]
+    return np.asarray(np.rint(table).astype(np.uint16)[pixels], np.uint16)
 
 
 def _apply_table(pixels: Stored, source: ImageCms.ImageCmsProfile) -> Stored:

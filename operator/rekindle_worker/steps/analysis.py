@@ -29,17 +29,17 @@ class Analysis:
 def analyse(pixels: Pixels) -> Analysis:
     """Tell a monochrome print from a colour photo.
 
-    A print in one tint, however yellow, has the same a* and b* wherever it has the same brightness; a colour photo, however
-    faded, has not. The photo comes reduced, so that grain and JPEG artefacts are averaged away.
+    A print in one tint, however yellow, has the same a* and b* wherever it has the same brightness; a colour photo,
+    however faded, has not. The photo comes reduced, so that grain and JPEG artefacts are averaged away.
 
     Args:
         pixels: float32, H x W x C in [0, 1]; about half a megapixel is enough.
     """
     if pixels.shape[2] == 1:
         return Analysis(monochrome=True, chroma_spread=0.0, chroma=0.0)
-    smooth = cv2.GaussianBlur(pixels, (0, 0), _SMOOTHING)
+    smooth = np.asarray(cv2.GaussianBlur(pixels, (0, 0), _SMOOTHING), np.float32)
     lab = np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.float32)
-    tones = np.minimum((luma(pixels=smooth) * _TONES).astype(np.int64), _TONES - 1)
+    tones = np.minimum((luma(smooth) * _TONES).astype(np.int64), _TONES - 1)
     scatter = np.zeros(tones.shape, np.float32)
     for tone in np.unique(tones):
         inside = tones == tone

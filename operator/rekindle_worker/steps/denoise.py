@@ -1,7 +1,7 @@
 """Noise: measured in the flat parts of the photo, one deviation for each frequency, and shrunk away in sliding blocks.
 
-Grain that a scanner has blurred or a JPEG encoder has thinned out is not white; a profile by frequency fits it, and a clean
-photo has a profile so low that nothing happens to it.
+Grain that a scanner has blurred or a JPEG encoder has thinned out is not white; a profile by frequency fits it, and a
+clean photo has a profile so low that nothing happens to it.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from rekindle_worker.photo import Pixels
 from rekindle_worker.steps import dct
 
 # Orthonormal opponent colours: brightness, red against blue, green against both.
-_OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [0.5, -1, 0.5]], np.float64)
-_OPPONENT = (_OPPONENT / np.linalg.norm(_OPPONENT, axis=1, keepdims=True)).astype(np.float32)
+_AXES = np.array([[1, 1, 1], [1, 0, -1], [0.5, -1, 0.5]], np.float64)
+_OPPONENT = (_AXES / np.linalg.norm(_AXES, axis=1, keepdims=True)).astype(np.float32)
 _OFFSETS = ((0, 0), (3, 5), (5, 2))
 _FLATTEST = 0.1
 _CALMEST = 0.5
@@ -50,8 +50,8 @@ class NoiseProfile:
 def measure_noise(windows: list[Pixels]) -> NoiseProfile:
     """Estimate the noise from parts of a photo at full size, each H x W x C with H, W >= 24.
 
-    Blocks count as flat where the means of their neighbours agree, which fine grain hardly changes; of those, the calmer
-    half is taken, since what is left of texture raises the energy of a block and never lowers it.
+    Blocks count as flat where the means of their neighbours agree, which fine grain hardly changes; of those, the
+    calmer half is taken, since what is left of texture raises the energy of a block and never lowers it.
     """
     channels = windows[0].shape[2]
     spectra, unevenness = _blocks(windows)

@@ -31,9 +31,10 @@ def fill(pixels: Pixels, damaged: Mask, method: Inpainting) -> Pixels:
         method: Biharmonic or Telea.
 
     References:
-        S. B. Damelin, N. S. Hoang: On surface completion and image inpainting by biharmonic functions: numerical aspects.
-        International Journal of Mathematics and Mathematical Sciences (2018), 3950312.
-        A. Telea: An image inpainting technique based on the fast marching method. Journal of Graphics Tools 9 (2004), 23-34.
+        S. B. Damelin, N. S. Hoang: On surface completion and image inpainting by biharmonic functions: numerical
+        aspects. International Journal of Mathematics and Mathematical Sciences (2018), 3950312.
+        A. Telea: An image inpainting technique based on the fast marching method. Journal of Graphics Tools 9 (2004),
+        23-34.
     """
     if not damaged.any() or damaged.all():
         return pixels

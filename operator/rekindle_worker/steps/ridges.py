@@ -32,7 +32,7 @@ class LineResponses:
 def line_responses(brightness: Plane, *, threads: int) -> LineResponses:
     """Compare a line with both of its sides, in 16 directions and two widths.
 
-    An edge has one side as bright as the line itself, so it gives no response: that is what tells a scratch from an outline.
+    An edge has one side as bright as the line, so it gives no response: that tells a scratch from an outline.
 
     Args:
         brightness: H x W in [0, 1].

@@ -1,7 +1,7 @@
 """Finding scratches, hairs and dust: thin lines and small spots that stand out from both of their sides.
 
-Lettering, ropes and whiskers are thin lines too. What tells them apart is weighed for each mark, and for the photo as a
-whole: where many marks are surely damage, the doubtful ones are likelier damage as well, and a clean photo stays untouched.
+Lettering, ropes and whiskers are thin lines too. What tells them apart is weighed for each mark, and for the photo as
+a whole: where much is surely damage, doubtful marks are likelier damage as well, and a clean photo stays untouched.
 """
 
 import cv2
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rekindle_worker.photo import Mask, Pixels
 from rekindle_worker.steps.colour import luma
+from rekindle_worker.steps.denoise import measure_noise, remove_noise
 from rekindle_worker.steps.marks import LINE, SPECK, Evidence, Marks, find_marks
 from rekindle_worker.steps.ridges import LENGTH, LineResponses, line_responses
 
@@ -18,10 +19,11 @@ Plane = NDArray[np.float32]
 _TEXTURE_WINDOW = 41
 _SPECK_WINDOW = 25
 _SURROUNDINGS = 11
-_SURE_LOGIT = 0.7
-# Share of the photo under marks that are surely damage, and what it adds to the log-odds of every mark.
-_CLEAN_SHARE, _DIRTY_SHARE = 0.0001, 0.002
-_CLEAN_SHIFT, _DIRTY_SHIFT = -0.6, 1.2
+# What is likelier content than this does not speak for damage elsewhere.
+_LEAST_LOGIT = -1.0
+# Share of the photo that is expected to be under marks, and what it adds to the log-odds of every mark.
+_CLEAN_SHARE, _DIRTY_SHARE = 0.002, 0.006
+_CLEAN_SHIFT, _DIRTY_SHIFT = -0.6, 1.1
 
 
 def find_damage(pixels: Pixels, *, threads: int = 1) -> Mask:
@@ -31,9 +33,9 @@ def find_damage(pixels: Pixels, *, threads: int = 1) -> Mask:
         pixels: float32, H x W x C in [0, 1], at a size where scratches are one to five pixels wide.
         threads: How many directions are looked into at once; it does not change the result.
     """
-    brightness = luma(pixels)
-    if min(brightness.shape) < 2 * LENGTH:
-        return np.zeros(brightness.shape, np.bool_)
+    if min(pixels.shape[:2]) < 2 * LENGTH:
+        return np.zeros(pixels.shape[:2], np.bool_)
+    brightness = _calmed(luma(pixels))
     grain = _grain(brightness)
     surroundings = _surroundings(brightness)
     responses = line_responses(brightness, threads=threads)
@@ -52,10 +54,16 @@ def find_damage(pixels: Pixels, *, threads: int = 1) -> Mask:
     return mask
 
 
+def _calmed(brightness: Plane) -> Plane:
+    """Return the brightness without its noise, which would break lines up and look like dust."""
+    single = brightness[..., np.newaxis]
+    return np.ascontiguousarray(remove_noise(single, measure_noise([single]), 0.5)[..., 0])
+
+
 def _grain(brightness: Plane) -> float:
     """Deviation of the finest grain, by the median of a second difference that ignores slopes."""
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    return max(float(np.median(np.abs(cv2.filter2D(brightness, -1, kernel)))) / 0.6745 / 6, 0.5 / 255)
+    return max(float(np.median(np.abs(cv2.filter2D(brightness, -1, kernel)))) / 0.6745 / 6, 0.8 / 255)
 
 
 def _surroundings(brightness: Plane) -> Plane:
@@ -89,8 +97,11 @@ def _box(plane: Plane, side: int) -> Plane:
 
 def _shift(marks: list[Marks], pixels: int) -> float:
     """Return what the photo as a whole adds to the log-odds of each mark."""
-    sure = sum(int(found.areas[found.logits > _SURE_LOGIT].sum()) for found in marks) / pixels
-    dirt = (sure - _CLEAN_SHARE) / (_DIRTY_SHARE - _CLEAN_SHARE)
+    expected = 0.0
+    for found in marks:
+        likely = found.logits > _LEAST_LOGIT
+        expected += float(np.sum(found.areas[likely] / (1 + np.exp(-found.logits[likely]))))
+    dirt = (expected / pixels - _CLEAN_SHARE) / (_DIRTY_SHARE - _CLEAN_SHARE)
     return float(_CLEAN_SHIFT + (_DIRTY_SHIFT - _CLEAN_SHIFT) * min(1.0, max(0.0, dirt)))
 
 
@@ -99,7 +110,8 @@ def _grown(chosen: Mask, contrast: Plane, grain: float) -> Mask:
     if not chosen.any():
         return chosen
     marks = chosen.astype(np.uint8)
-    marks = cv2.morphologyEx(marks, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
-    rim = cv2.dilate(marks, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))) > 0
-    core = cv2.dilate(marks, np.ones((3, 3), np.uint8)) > 0
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    closed = cv2.morphologyEx(marks, cv2.MORPH_CLOSE, disc)
+    rim = cv2.dilate(closed, disc) > 0
+    core = cv2.dilate(closed, np.ones((3, 3), np.uint8)) > 0
     return np.asarray(core | (rim & (contrast > 1.5 * grain)), np.bool_)

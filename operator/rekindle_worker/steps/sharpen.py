@@ -32,7 +32,7 @@ def measure_softness(pixels: Pixels) -> float:
 
 
 def sharpen(pixels: Pixels, amount: float) -> Pixels:
-    """Sharpen the brightness by an unsharp mask that skips grain and can't leave the range of the neighbourhood by much.
+    """Sharpen the brightness by an unsharp mask that skips grain and hardly leaves the neighbourhood's range.
 
     Args:
         pixels: float32, H x W x C in [0, 1].

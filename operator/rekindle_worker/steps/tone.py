@@ -1,7 +1,7 @@
 """Faded tones and colours: black and white points of each channel are put back where the dyes once had them.
 
-Fading lifts the blacks; a photo whose blacks are black is not faded, however narrow or coloured its range is, and is left
-alone. The evidence grows smoothly, so that no photo flips between two looks.
+Fading lifts the blacks; a photo whose blacks are black is not faded, however narrow or coloured its range is, and is
+left alone. The evidence grows smoothly, so that no photo flips between two looks.
 """
 
 from dataclasses import dataclass
@@ -49,8 +49,10 @@ def measure_tone(pixels: Pixels, damaged: Mask | None) -> ToneCurves:
         pixels: float32, H x W x C in [0, 1], reduced to about half a megapixel.
         damaged: H x W; these pixels tell nothing about the photo.
     """
-    smooth = cv2.GaussianBlur(pixels, (0, 0), _SMOOTHING).reshape(pixels.shape)
-    sound = smooth[~damaged] if damaged is not None and not damaged.all() else smooth.reshape(-1, smooth.shape[2])
+    smooth = np.asarray(cv2.GaussianBlur(pixels, (0, 0), _SMOOTHING), np.float32).reshape(pixels.shape)
+    sound = smooth.reshape(-1, pixels.shape[2])
+    if damaged is not None and not damaged.all():
+        sound = sound[~damaged.ravel()]
     black, white = np.percentile(sound, [_LOW, _HIGH], axis=0)
     brightness = luma(sound[np.newaxis])[0]
     evidence = _ramp(float(np.percentile(brightness, _LOW)), _GOOD_BLACK, _FADED_BLACK)
