@@ -79,9 +79,13 @@ def database_url(postgres: "PostgreSQL") -> Iterator[str]:
 
 
 @pytest.fixture
-def bucket(object_store: "ObjectStore") -> str:
-    """The name of a fresh, empty bucket."""
-    return object_store.create_bucket(f"test-{secrets.token_hex(6)}")
+def bucket(object_store: "ObjectStore") -> Iterator[str]:
+    """The name of a fresh, empty bucket, deleted afterwards: the service has room for some dozens."""
+    name = object_store.create_bucket(f"test-{secrets.token_hex(6)}")
+    yield name
+    client = object_store.client()
+    client.delete_bucket(Bucket=name)
+    client.close()
 
 
 @pytest.fixture

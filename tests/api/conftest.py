@@ -61,15 +61,6 @@ def migrated_url(postgres: "PostgreSQL", template_database: str) -> Iterator[str
     postgres.drop_database(name)
 
 
-@pytest.fixture
-def bucket(bucket: str, object_store: "ObjectStore") -> Iterator[str]:
-    """The fresh bucket, deleted afterwards: the service has room for some dozens that were written to."""
-    yield bucket
-    client = object_store.client()
-    client.delete_bucket(Bucket=bucket)
-    client.close()
-
-
 @dataclass(frozen=True)
 class Account:
     """A user of the service, with a client that sends the token."""

@@ -71,6 +71,7 @@ async def upload(request: Request, response: Response, user: CurrentUser, limits
     uploaded = await uploads_of(request).take(user, request)
     if not uploaded.created:
         response.status_code = 200
+    response.headers["Server-Timing"] = f"inspect;dur={uploaded.inspection_seconds * 1000:.1f}"
     async with database_of(request).transaction() as session:
         service = PhotoService(session, storage_of(request), limits.signed_url_seconds)
         [reply] = await service.replies(user.id, [uploaded.photo])

@@ -6,9 +6,10 @@ found; no transaction is open while bytes flow.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import Request
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -36,6 +37,8 @@ class Uploaded:
 
     photo: Photo
     created: bool
+    inspection_seconds: float = 0.0
+    """How long it took to decode the photo and make its thumbnail."""
 
 
 class Uploads:
@@ -77,7 +80,9 @@ class Uploads:
                 sha256 = transfer.sha256.hex()
                 if (known := await self._known(owner, sha256)) is not None:
                     return Uploaded(known, created=False)
+                started = time.perf_counter()
                 inspected = await self._inspector.inspect(transfer.fileno, kind)
+                inspection_seconds = time.perf_counter() - started
                 await transfer.commit()
             thumbnail_key = f"{photo_prefix(owner.id, photo.id)}thumbnail.webp"
             await self._storage.put(thumbnail_key, inspected.thumbnail, "image/webp")
@@ -89,7 +94,7 @@ class Uploads:
                 "width": inspected.width,
                 "height": inspected.height,
             }
-            uploaded = await self._finish(owner, photo, sha256, facts)
+            uploaded = replace(await self._finish(owner, photo, sha256, facts), inspection_seconds=inspection_seconds)
             finished = uploaded.created
             return uploaded
         finally:
