@@ -107,7 +107,7 @@ def _check_pixels(image: Image.Image, known: SourceFormat, limits: Limits) -> No
 
 
 def _pixels(path: Path, image: Image.Image, known: SourceFormat) -> tuple[Stored, int, tuple[str, ...]]:
-    if is_deep(image, known):
+    if is_deep(path, image, known):
         pixels, notes = read_deep(path, image)
         return pixels, 16, notes
     upright = _upright(path, image, known)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
@@ -11,16 +12,17 @@ from rekindle_worker.imaging.profiles import deep_to_srgb
 from rekindle_worker.imaging.sniff import SourceFormat
 from rekindle_worker.photo import Stored
 
-_GREY_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I"})
 _BITS_PER_SAMPLE = 258
 _PNG_DEPTH_OFFSET = 24
 _WHITE = 65535
 
 
-def is_deep(image: Image.Image, known: SourceFormat) -> bool:
+def is_deep(path: Path, image: Image.Image, known: SourceFormat) -> bool:
     """Return whether a file that Pillow has opened, but not loaded, holds 16 bits a channel."""
     if known is SourceFormat.PNG:
-        return _png_depth(image) == 16
+        with path.open("rb") as file:
+            # IHDR is the first chunk of every PNG: width, height, then the bit depth.
+            return file.read(_PNG_DEPTH_OFFSET + 1)[_PNG_DEPTH_OFFSET] == 16
     if known is SourceFormat.TIFF:
         depths = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (1,))
         # Sixteen-bit CMYK is rare; Pillow reads it at 8 bits and with its profile, which is worth more.
@@ -28,30 +30,34 @@ def is_deep(image: Image.Image, known: SourceFormat) -> bool:
     return False
 
 
-def _png_depth(image: Image.Image) -> int:
-    path = Path(str(image.filename)) if isinstance(image, Image.Image) and hasattr(image, "filename") else None
-    if path is None:
-        return 8
-    with path.open("rb") as file:
-        # IHDR is the first chunk of every PNG: width, height, then the bit depth.
-        return file.read(_PNG_DEPTH_OFFSET + 1)[_PNG_DEPTH_OFFSET]
-
-
 def read_deep(path: Path, image: Image.Image) -> tuple[Stored, tuple[str, ...]]:
-    """Decode such a file with OpenCV and apply its orientation, alpha and profile.
+    """Decode such a file with OpenCV, turn it upright and apply its alpha and profile.
 
     Raises:
         ValueError: OpenCV can't read it, or sees another image than Pillow.
     """
-    flags = cv2.IMREAD_UNCHANGED
-    raw = cv2.imread(str(path), flags)
-    if raw is None or raw.dtype != np.uint16 or raw.shape[1::-1] != image.size:
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    if image.format == "TIFF" and orientation != 1:
+        raw = cv2.imdecode(_without_orientation(path), cv2.IMREAD_UNCHANGED)
+    else:
+        raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    # Pillow gives the size of a TIFF as it is upright.
+    if raw is None or raw.dtype != np.uint16 or sorted(raw.shape[:2]) != sorted(image.size):
         raise ValueError("the 16-bit pixels can't be read")
     profile = image.info.get("icc_profile")
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     opaque = _opaque(raw.astype(np.uint16, copy=False).reshape(raw.shape[0], raw.shape[1], -1))
     converted, notes = deep_to_srgb(opaque, profile)
     return _turn(converted, orientation), notes
+
+
+def _without_orientation(path: Path) -> NDArray[np.uint8]:
+    """Return the bytes of a TIFF whose first page claims to be upright: OpenCV fails on some orientations."""
+    data = np.fromfile(path, np.uint8)
+    with tifffile.TiffFile(path) as file:
+        tag = file.pages.first.tags.get(ExifTags.Base.Orientation)
+        if tag is not None:
+            data[tag.valueoffset : tag.valueoffset + 2] = np.array([1], f"{file.byteorder}u2").view(np.uint8)
+    return data
 
 
 def _opaque(raw: NDArray[np.uint16]) -> Stored:

@@ -12,8 +12,9 @@ from rekindle_worker.photo import Stored
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _UNUSABLE = ("the embedded colour profile could not be used; sRGB was assumed",)
 _MOST_PROFILE_BYTES = 8 * 1024 * 1024
-# 255 / 15 + 1: every node of the table is a whole 8-bit value, so that sampling by littleCMS is exact there.
-_STEP = 15
+# A divisor of 255, so that every node of the table is a whole 8-bit value and sampled exactly; fine enough to follow
+# the kink where a wide gamut is clipped to that of sRGB.
+_STEP = 3
 _NODES = 255 // _STEP + 1
 
 
