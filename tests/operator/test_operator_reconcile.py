@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rekindle_crds import Engine, JobStatus, Phase, Progress, RestoreJob, TerminationMessage
+from rekindle_crds import Engine, JobStatus, Phase, Progress, RestoreJob, Task, TerminationMessage
 from rekindle_operator.core.child import child_manifest, child_name
 from rekindle_operator.core.decision import Confirm, CreateChild, DeleteChild, ForceDeletePod, ReadTail
 from rekindle_operator.core.events import notices
@@ -192,7 +192,9 @@ ENDS = [
 
 @pytest.mark.parametrize(("fields", "expected"), ENDS)
 def test_an_exit_code_has_its_reason(fields, expected):
-    observed = observe(children=(child(failure="gave up"),), pods=(ended(**fields),), tails={"uid-1": ("line",)})
+    observed = observe(
+        children=(child(failure="gave up"),), pods=(ended(**fields),), tails={"uid-1": ("line",)}, confirmed=True
+    )
     status = reconcile(observed, NOW).status
     assert (status.phase, reason(status)) == (Phase.FAILED, expected)
     assert status.attempts[0].reason == expected
@@ -256,9 +258,19 @@ def test_several_failures_are_retries_exhausted_and_name_the_last_reason():
         pods=(ended(1, code=3), ended(2, code=21)),
         tails={"uid-1": (), "uid-2": ()},
     )
-    status = reconcile(observed, NOW).status
+    assert reconcile(observed, NOW).actions == (Confirm(),)
+    status = reconcile(replace(observed, confirmed=True), NOW).status
     assert reason(status) == "RetriesExhausted"
     assert "StorageUnavailable" in status.conditions[0].message
+
+
+def test_a_failure_is_told_by_its_last_pod_even_when_the_watch_of_pods_lags_behind():
+    written = observe(children=(child(failure="gave up"),), pods=(ended(1, code=21),), tails={"uid-1": ()})
+    assert reconcile(written, NOW).actions == (Confirm(),)
+    both = (ended(1, code=21), ended(2, code=10))
+    status = reconcile(replace(written, pods=both, tails={"uid-1": (), "uid-2": ()}, confirmed=True), NOW).status
+    assert reason(status) == "SourceNotFound"
+    assert status.attempt == 2
 
 
 def test_a_complete_child_without_a_pod_is_looked_up_before_the_result_is_called_missing():
@@ -283,6 +295,8 @@ def test_a_lost_child_waits_until_its_pods_are_gone():
     decision = reconcile(observed, NOW)
     assert decision.actions == ()
     assert decision.wake_up_at == NOW + timedelta(seconds=90)
+    late = reconcile(observed, NOW + timedelta(seconds=90))
+    assert late.actions == (ForceDeletePod("pod-1", "uid-1"),)
 
 
 def test_children_that_are_deleted_again_and_again_end_the_job():
@@ -389,6 +403,14 @@ def test_a_refusal_that_may_pass_is_waited_for_longer_each_time_and_a_final_one_
     assert reconcile(observe(refusal=final), NOW).status.phase == Phase.FAILED
 
 
+def test_a_refusal_of_the_past_wakes_nobody_while_the_engine_is_missing():
+    passed = Refusal("ChildRefused", "exceeded quota", final=False, at=NOW - timedelta(seconds=60))
+    decision = reconcile(observe(engines=(), refusal=passed), NOW)
+    assert decision.status.waiting is not None
+    assert decision.status.waiting.reason == "EngineNotFound"
+    assert decision.wake_up_at is None
+
+
 def test_the_policy_of_the_installation_is_kept():
     allowed = Policy(buckets=frozenset({"photos-in", "photos-out"}), service_accounts=frozenset({"default"}))
     assert isinstance(reconcile(observe(policy=allowed), NOW).actions[0], CreateChild)
@@ -403,7 +425,11 @@ def test_a_finished_job_only_admits_a_new_generation_and_cleans_up_what_was_left
     cancelled = reconcile(observe(spec={"cancel": True}, confirmed=True), NOW).status
     observed = observe(cancelled, spec={"generation": 2}, children=(child(),))
     decision = reconcile(observed, NOW)
-    assert decision.status == cancelled.model_copy(update={"observed_generation": 2})
+    assert decision.status.observed_generation == 2
+    assert {condition.observed_generation for condition in decision.status.conditions} == {2}
+    assert decision.status.model_dump(exclude={"observed_generation", "conditions"}) == cancelled.model_dump(
+        exclude={"observed_generation", "conditions"}
+    )
     assert decision.actions == (DeleteChild("photo-r0123abcd-1", "child-1"),)
 
 
@@ -451,6 +477,16 @@ def test_the_child_carries_all_that_the_engine_asks_for():
     assert pod_spec["nodeSelector"] == {"gpu": "yes"}
     assert pod_spec["volumes"][0]["emptyDir"] == {"sizeLimit": "5Gi"}
     assert {toleration["tolerationSeconds"] for toleration in pod_spec["tolerations"]} == {60}
+
+
+def test_no_variable_of_the_container_can_be_put_into_a_task():
+    key = "$(AWS_SECRET_ACCESS_KEY)/$$/photo.jpg"
+    source = {"bucket": "photos-in", "key": key}
+    manifest = child_manifest(observe(spec={"source": source}), CreateChild(run=1, engine=engine(), backoff_limit=0))
+    [container] = manifest["spec"]["template"]["spec"]["containers"]
+    value = next(variable["value"] for variable in container["env"] if variable["name"] == "REKINDLE_TASK")
+    assert "$" not in value
+    assert Task.model_validate_json(value).source.key == key
 
 
 def test_events_tell_each_transition_once():

@@ -125,11 +125,16 @@ def _node_tolerations(engine: EngineSpec) -> list[dict[str, Any]]:
     ]
 
 
+def _task_value(task: Task) -> str:
+    """Return the task as JSON without a dollar sign: Kubernetes would put other variables, secrets too, for $(NAME)."""
+    return task.model_dump_json(by_alias=True, exclude_none=True).replace("$", r"\u0024")
+
+
 def _container(engine: EngineSpec, task: Task) -> dict[str, Any]:
     mounts: list[dict[str, Any]] = [{"name": "scratch", "mountPath": _SCRATCH}]
     environment: list[dict[str, Any]] = [
         *(variable.wire() for variable in engine.env),
-        {"name": TASK_VARIABLE, "value": task.model_dump_json(by_alias=True, exclude_none=True)},
+        {"name": TASK_VARIABLE, "value": _task_value(task)},
         {"name": POD_UID_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
         {"name": SCRATCH_VARIABLE, "value": _SCRATCH},
         {"name": TERMINATION_LOG_VARIABLE, "value": _TERMINATION_LOG},

@@ -79,8 +79,13 @@ def _decide(observed: Observed, history: History, stop: Reason | None, now: date
 
 
 def _finished(observed: Observed) -> Decision:
-    """A finished job changes no more, except that it admits to have seen a changed spec."""
-    status = observed.status.model_copy(update={"observed_generation": observed.metadata.generation})
+    """A finished job changes no more, except that it admits to have seen a changed spec.
+
+    `kubectl wait` believes a condition only when the condition itself has seen the latest generation.
+    """
+    seen = {"observed_generation": observed.metadata.generation}
+    conditions = [condition.model_copy(update=seen) for condition in observed.status.conditions]
+    status = observed.status.model_copy(update={**seen, "conditions": conditions})
     stopped = observed.status.phase != Phase.SUCCEEDED
     left = [child for child in observed.children if stopped and not child.ended and not child.deleting]
     return Decision(status, tuple(DeleteChild(child.name, child.uid) for child in left))
@@ -127,9 +132,10 @@ def _stop(observed: Observed, history: History, stop: Reason, now: datetime) -> 
 
 
 def _failed(observed: Observed, history: History, words: str, now: datetime) -> Decision:
-    last = history.last
-    if (last is None or last.reason is None) and not observed.confirmed:
+    # The watch of Jobs may be ahead of that of pods: then the last attempt is not among the observed ones yet.
+    if not observed.confirmed:
         return Decision(observed.status, (Confirm(),))
+    last = history.last
     reason: str = Reason.RETRIES_EXHAUSTED
     if last is None or last.reason is None:
         message = words
@@ -156,8 +162,10 @@ def _start(observed: Observed, history: History, now: datetime) -> Decision:
     if run is not None:
         if not observed.confirmed:
             return Decision(observed.status, (Confirm(),))
-        if any(not pod.ended for pod in observed.pods):
-            return _with_wake_up(Decision(observed.status), *(_force_at(pod) for pod in observed.pods))
+        live = [pod for pod in observed.pods if not pod.ended]
+        if live:
+            decision = Decision(observed.status, _force(live, now))
+            return _with_wake_up(decision, *(_force_at(pod) for pod in live))
         if last is not None and last.exit_code is not None and last.exit_code in INPUT_FAULTS:
             return _failed(observed, history, "", now)
         if history.failures > observed.spec.backoff_limit or run.number >= MAX_RUNS:
@@ -165,8 +173,10 @@ def _start(observed: Observed, history: History, now: datetime) -> Decision:
             return Decision(compose(observed, history, Standing(Phase.FAILED, Reason.CHILD_LOST, message), now))
     standing = _admission(observed, now)
     if isinstance(standing, Standing):
-        wake_ups = (start_deadline(observed, history), observed.refusal.retry_at if observed.refusal else None)
-        return _with_wake_up(Decision(compose(observed, history, standing, now)), *wake_ups)
+        refusal = observed.refusal
+        retry_at = refusal.retry_at if refusal is not None and now < refusal.retry_at else None
+        decision = Decision(compose(observed, history, standing, now))
+        return _with_wake_up(decision, start_deadline(observed, history), retry_at)
     action = replace(standing, backoff_limit=max(0, observed.spec.backoff_limit - history.failures))
     return Decision(observed.status, (action,))
 
