@@ -130,8 +130,9 @@ class Cache:
         return "" if raw is None else str(raw["metadata"]["uid"])
 
     def memory(self, key: Key) -> Memory:
-        """Return what is remembered of a job."""
-        return self._memories.setdefault(self.uid(key), Memory())
+        """Return what is remembered of a job; of one that does not exist nothing is kept."""
+        uid = self.uid(key)
+        return self._memories.setdefault(uid, Memory()) if uid else Memory()
 
     def running(self) -> list[tuple[Key, Pod]]:
         """Return the pods whose container runs now, of jobs that have not finished."""
@@ -167,6 +168,7 @@ class Cache:
         if uid in self._deleted or (known is not None and resource_version(raw) <= resource_version(known)):
             return set()
         if known is not None and known["metadata"]["uid"] != uid:
+            self._remember_deleted(known["metadata"]["uid"])
             self._forget_job(key)
         metadata.pop("managedFields", None)
         self._jobs[key] = raw
@@ -201,7 +203,7 @@ class Cache:
 
     def _apply_child(self, raw: Json, *, deleted: bool) -> set[Key]:
         uid, child = owner_uid(raw), child_of(raw)
-        if controller_uid(raw) != uid or child.uid in self._deleted:
+        if not self._may_exist(uid) or controller_uid(raw) != uid or child.uid in self._deleted:
             return set()
         children = self._children.setdefault(uid, {})
         known = children.get(child.name)
@@ -217,7 +219,7 @@ class Cache:
     def _apply_pod(self, raw: Json, *, deleted: bool) -> set[Key]:
         uid, pod = owner_uid(raw), pod_of(raw, gone=deleted)
         owner = self._keys.get(uid)
-        if owner is not None and _finished(self._jobs[owner]):
+        if not self._may_exist(uid) or (owner is not None and _finished(self._jobs[owner])):
             return set()
         pods = self._pods.setdefault(uid, {})
         known = pods.get(pod.uid)
@@ -236,6 +238,7 @@ class Cache:
             and resource_version(raw) <= version
         }
         for key in gone:
+            self._remember_deleted(self.uid(key))
             self._forget_job(key)
         return gone
 
@@ -288,6 +291,10 @@ class Cache:
         self._jobs.pop(key, None)
         for index in (self._keys, self._children, self._pods, self._memories):
             index.pop(uid, None)
+
+    def _may_exist(self, uid: str) -> bool:
+        """Whether a job can have this uid; its children and pods may be seen before it, and outlive it for a while."""
+        return bool(uid) and uid not in self._deleted
 
     def _remember_deleted(self, uid: str) -> None:
         self._deleted[uid] = None

@@ -71,6 +71,8 @@ class Controller:
             self._cache.memory(key).confirmed = False
             if await self._applier.write_status(key, observed, decision.status):
                 self._tell(key, observed, decision.status)
+            elif self._stale(key, observed):
+                continue
             for action in decision.actions:
                 await self._applier.perform(key, observed, action)
             if not decision.actions and not self._stale(key, observed):
@@ -80,9 +82,9 @@ class Controller:
         self._queue.add_after(key, 1.0)
 
     def _stale(self, key: Key, observed: Observed) -> bool:
-        """Whether the job changed since it was observed, by our own write or by somebody else's."""
+        """Whether the job changed or went since it was observed, by our own write or by somebody else's."""
         raw = self._cache.job(key)
-        return raw is not None and raw["metadata"]["resourceVersion"] != observed.metadata.resource_version
+        return raw is None or raw["metadata"]["resourceVersion"] != observed.metadata.resource_version
 
     def _tell(self, key: Key, observed: Observed, status: JobStatus) -> None:
         before = observed.status

@@ -15,7 +15,7 @@ from rekindle_operator.resources import EVENTS
 logger = logging.getLogger(__name__)
 
 _CONTROLLER = f"{GROUP}/operator"
-_NOTE_LENGTH = 1024
+_NOTE_BYTES = 1024
 _TRIES = 3
 
 
@@ -90,7 +90,7 @@ def _event(letter: _Letter) -> Json:
         },
         "type": notice.type,
         "reason": notice.reason,
-        "note": notice.message[:_NOTE_LENGTH],
+        "note": notice.message.encode()[:_NOTE_BYTES].decode(errors="ignore"),
         "action": notice.action,
         "eventTime": letter.moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": _CONTROLLER,

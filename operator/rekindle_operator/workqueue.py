@@ -11,6 +11,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 _FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 120.0
+_SLACK = 64
 
 
 class WorkQueue(Generic[Key]):
@@ -52,6 +53,8 @@ class WorkQueue(Generic[Key]):
         self._due[key] = when
         self._order += 1
         heapq.heappush(self._heap, (when, self._order, key))
+        if len(self._heap) > 2 * len(self._due) + _SLACK:
+            self._drop_overtaken()
         self._set_alarm()
 
     def retry(self, key: Key, at_least: float = 0.0, at_most: float = LONGEST_BACKOFF) -> float:
@@ -91,6 +94,11 @@ class WorkQueue(Generic[Key]):
             self._alarm.cancel()
         self._heap.clear()
         self._due.clear()
+
+    def _drop_overtaken(self) -> None:
+        """Forget wishes that an earlier one, or a worker, has overtaken: a deadline may be days away."""
+        self._heap = [wish for wish in self._heap if self._due.get(wish[2]) == wish[0]]
+        heapq.heapify(self._heap)
 
     def _set_alarm(self) -> None:
         loop = asyncio.get_running_loop()

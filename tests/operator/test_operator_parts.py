@@ -1,17 +1,25 @@
 """The parts between the watches and the decision: queue, cache, settings and the check of fields."""
 
 import asyncio
-from typing import Any
+import gc
+import tracemalloc
+from typing import Any, cast
 
 import httpx
 import pytest
 from pydantic import ValidationError
 
-from rekindle_crds import Label
+from rekindle_crds import JobStatus, Label, ObjectMeta
 from rekindle_crds.crd import manifests
+from rekindle_operator.apply import Applier
 from rekindle_operator.cache import Cache, Key
-from rekindle_operator.core.observed import Policy
+from rekindle_operator.cluster import Cluster
+from rekindle_operator.controller import Controller
+from rekindle_operator.core.decision import Action
+from rekindle_operator.core.events import Notice
+from rekindle_operator.core.observed import Child, Observed, Pod, Policy
 from rekindle_operator.core.progress import progress_in, tail_of
+from rekindle_operator.emitter import Emitter
 from rekindle_operator.health import HealthServer
 from rekindle_operator.metrics import Metrics
 from rekindle_operator.preflight import lacking
@@ -57,6 +65,21 @@ async def test_a_key_that_fails_again_waits_longer_and_a_success_forgets_it():
     queue.succeeded("a")
     assert queue.retry("a") <= 0.2
     queue.close()
+
+
+async def test_wishes_for_a_far_day_do_not_pile_up():
+    queue: WorkQueue[str] = WorkQueue()
+    tracemalloc.start()
+    for number in range(5000):
+        queue.add("a")
+        assert await queue.take() == "a"
+        queue.add_after("a", 86_400 - number)
+        queue.done("a")
+        await asyncio.sleep(0)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    queue.close()
+    assert size < 100_000
 
 
 def raw_job(version: int, *, uid: str = "u1", **status: Any) -> dict[str, Any]:
@@ -157,6 +180,90 @@ def test_a_job_made_anew_under_the_same_name_inherits_nothing(cache):
 
 def test_a_job_that_only_wears_our_label_is_not_ours(cache):
     assert cache.apply(CHILDREN, raw_child(6, controller="somebody")) == set()
+
+
+def test_a_number_that_somebody_made_up_for_a_run_is_borne(cache):
+    made_up = raw_child(6)
+    made_up["metadata"]["labels"][Label.RUN] = "soon"
+    assert cache.apply(CHILDREN, made_up) == {KEY}
+
+
+@pytest.mark.parametrize("labels", [{Label.JOB_UID: "u1"}, {}])
+def test_nothing_is_kept_of_what_belongs_to_no_job(cache, labels):
+    """A child and its pods outlive a deleted job; somebody else's Jobs and pods may wear the label that we watch."""
+    cache.apply(JOBS["RestoreJob"], raw_job(6), deleted=True)
+    for number in range(3):
+        orphan, child = raw_pod(7 + number), raw_child(7 + number, owner="", controller="")
+        orphan["metadata"]["labels"] = child["metadata"]["labels"] = labels
+        cache.apply(PODS, orphan, deleted=number == 2)
+        cache.apply(CHILDREN, child)
+    cache.memory(KEY).tails["p1"] = ("a line",)
+    assert cache.memory(KEY).tails == {}
+    kept = [thing for thing in gc.get_objects() if isinstance(thing, Pod | Child) and thing.uid in {"p1", "c1"}]
+    assert kept == []
+
+
+class OvertakenApplier:
+    """Finds at its first write that a user has changed the job meanwhile."""
+
+    def __init__(self, cache: Cache, newer: dict[str, Any], ended: asyncio.Event) -> None:
+        self.actions: list[Action] = []
+        self._cache = cache
+        self._newer: dict[str, Any] | None = newer
+        self._ended = ended
+
+    async def write_status(self, _key: Key, observed: Observed, status: JobStatus) -> bool:
+        if self._newer is None:
+            self._ended.set()
+            return False
+        assert status != observed.status
+        self._cache.apply(JOBS["RestoreJob"], self._newer)
+        self._newer = None
+        return False
+
+    async def perform(self, _key: Key, _observed: Observed, action: Action) -> None:
+        self.actions.append(action)
+
+
+async def test_what_was_decided_for_an_overtaken_job_is_not_done(cache):
+    late, patient = raw_job(6), raw_job(8)
+    late["metadata"]["creationTimestamp"] = patient["metadata"]["creationTimestamp"] = "2026-05-01T12:00:00Z"
+    late["spec"]["startDeadlineSeconds"] = 1
+    cache.apply(JOBS["RestoreJob"], late)
+    cache.apply(CHILDREN, raw_child(7))
+    queue: WorkQueue[Key] = WorkQueue()
+    ended = asyncio.Event()
+    applier = OvertakenApplier(cache, patient, ended)
+    controller = Controller(cache, queue, cast("Applier", applier), cast("Emitter", None), Metrics())
+    queue.add(KEY)
+    work = asyncio.create_task(controller.work())
+    await asyncio.wait_for(ended.wait(), 5)
+    work.cancel()
+    queue.close()
+    assert applier.actions == []
+
+
+class Pillar:
+    """Takes what is posted."""
+
+    def __init__(self) -> None:
+        self.posted: list[dict[str, Any]] = []
+
+    async def write(self, _verb: str, _path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.posted.append(body)
+        return body
+
+
+async def test_a_note_in_any_script_has_the_bytes_that_an_event_may_have():
+    cluster = Pillar()
+    emitter = Emitter(cast("Cluster", cluster))
+    run = asyncio.create_task(emitter.run())
+    metadata = ObjectMeta(name="photo", namespace="photos", uid="u1")
+    emitter.emit("RestoreJob", metadata, Notice("Warning", "Unschedulable", "нет" * 400, "Wait"))
+    await asyncio.wait_for(emitter.flush(), 5)
+    run.cancel()
+    [event] = cluster.posted
+    assert 1000 < len(event["note"].encode()) <= 1024
 
 
 def test_an_engine_wakes_the_jobs_that_have_no_child(cache):

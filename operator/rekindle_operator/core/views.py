@@ -21,8 +21,12 @@ def moment(text: str | None) -> datetime | None:
 
 def resource_version(raw: Raw) -> int:
     """Return the resource version as a number: versions of one type can be compared since Kubernetes 1.35."""
-    version = str(raw.get("metadata", {}).get("resourceVersion") or "0")
-    return int(version) if version.isdecimal() else 0
+    return _number(raw.get("metadata", {}).get("resourceVersion"))
+
+
+def _number(text: str | None) -> int:
+    """Return a number; 0 for what is none, since anybody can write a label."""
+    return int(text) if text and text.isdecimal() else 0
 
 
 def owner_uid(raw: Raw) -> str:
@@ -49,7 +53,7 @@ def child_of(raw: Raw) -> Child:
     return Child(
         name=metadata["name"],
         uid=metadata["uid"],
-        run=int(labels.get(Label.RUN, 0)),
+        run=_number(labels.get(Label.RUN)),
         resource_version=resource_version(raw),
         engine=annotations.get(Label.ENGINE, ""),
         complete="Complete" in conditions or "SuccessCriteriaMet" in conditions,
