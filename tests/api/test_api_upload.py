@@ -236,6 +236,7 @@ async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(start_api: "Star
         ("application/json", b"{}", 400, "malformed_upload"),
         ("multipart/form-data", b"", 400, "malformed_upload"),
         ("multipart/form-data; boundary=b", b"rubbish", 400, "malformed_upload"),
+        ("multipart/form-data; boundary=" + "b" * 300, b"rubbish", 400, "malformed_upload"),
         ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data; na", 400, "malformed_upload"),
         (
             "multipart/form-data; boundary=b",

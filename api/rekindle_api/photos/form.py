@@ -33,7 +33,7 @@ class UploadForm:
         """Look at the headers.
 
         Raises:
-            MalformedUploadError: it is not multipart/form-data.
+            MalformedUploadError: it is not multipart/form-data, or its boundary is no good.
         """
         kind, options = parse_options_header(request.headers.get("content-type"))
         boundary = options.get(b"boundary")
@@ -43,7 +43,10 @@ class UploadForm:
         self._max_file_bytes = max_file_bytes
         self._declared = int(length) if (length := request.headers.get("content-length", "")).isdigit() else 0
         self._collector = _FileCollector()
-        self._parser = MultipartParser(boundary, self._collector.callbacks())  # type: ignore[arg-type] # a TypedDict
+        try:
+            self._parser = MultipartParser(boundary, self._collector.callbacks())  # type: ignore[arg-type] # a TypedDict
+        except FormParserError as error:
+            raise MalformedUploadError("The boundary of the form is refused.") from error
         self._ended = False
         self._deadline = time.monotonic() + UPLOAD_SECONDS
 
