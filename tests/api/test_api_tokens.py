@@ -139,6 +139,20 @@ async def test_an_issuer_without_usable_keys_is_a_503(start_api: "StartApi", unu
     assert await _status(api, api.issuer.access_token()) == 503
 
 
+@pytest.mark.parametrize("keys", [b"[]", b"null", b'{"keys": []}', b'{"keys": 1}', b"<html>"])
+async def test_an_answer_that_is_no_key_set_is_a_503(start_api: "StartApi", keys: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(keys), keys))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        api = await start_api(supabase_url=f"http://127.0.0.1:{port}")
+
+        assert await _status(api, api.issuer.access_token()) == 503
+
+
 @pytest.mark.parametrize("status", ["suspended", "deleted"])
 async def test_a_closed_account_is_refused_at_once(api: "Api", status: str) -> None:
     account = api.account()

@@ -69,6 +69,9 @@ class KeySet:
         async with asyncio.timeout(self._settings.jwks_timeout_seconds):
             reply = await self._client.get(self._settings.jwks_url)
         reply.raise_for_status()
-        key_set = PyJWKSet.from_dict(reply.json())
+        found = reply.json()
+        if not isinstance(found, dict):
+            raise ValueError("the reply is no key set")  # noqa: TRY004 - the type of a value, not of an argument
+        key_set = PyJWKSet.from_dict(found)
         self._keys = {key.key_id: key for key in key_set.keys if key.key_id is not None}
         self._fetched_at = time.monotonic()

@@ -102,7 +102,7 @@ class AuthSettings(DomainSettings):
     jwks_timeout_seconds: PositiveFloat = 3
     """How long one fetch of the keys may take."""
     jwks_cooldown_seconds: Annotated[float, Field(ge=0)] = 30
-    """How long after a fetch an unknown key id, or a failure, causes no other fetch."""
+    """How long after a fetch an unknown key id causes no other."""
 
     @field_validator("supabase_url")
     @classmethod
