@@ -7,6 +7,8 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from rekindle_api.logs import configure
 from rekindle_api.photos.service import PhotoService
@@ -154,6 +156,14 @@ async def test_the_log_has_one_json_line_per_request_and_no_secrets(
     assert requests[0]["request_id"] == reply.headers["x-request-id"]
     for secret in (account.token, f"{account.id}@example.com", "grandmother", "X-Amz", "private"):
         assert secret not in stream.getvalue()
+
+
+async def test_an_error_of_the_database_does_not_tell_what_users_wrote(api: "Api") -> None:
+    with pytest.raises(DBAPIError) as failed:
+        async with api.app.state.database.transaction() as session:
+            await session.execute(text("SELECT cast(:mail AS text), 1 / 0"), {"mail": "someone@example.com"})
+
+    assert "someone" not in str(failed.value)
 
 
 async def test_the_schema_describes_every_route(api: "Api") -> None:

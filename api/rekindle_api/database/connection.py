@@ -20,6 +20,8 @@ class Database:
             max_overflow=settings.database_pool_overflow,
             pool_pre_ping=True,
             pool_recycle=1800,
+            # Errors end up in the log, and parameters hold what users wrote.
+            hide_parameters=True,
             connect_args={"connect_timeout": 5, "application_name": "rekindle-api"},
         )
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
