@@ -118,6 +118,19 @@ async def test_an_end_before_the_connection_is_replayed_once(
         assert (await stream.next()).data["restore_id"] == another
 
 
+async def test_of_several_ends_the_last_is_replayed_whichever_began_first(
+    api: "Api", account: "Account", photo_bytes: "PhotoMaker"
+) -> None:
+    photo_id = await account.photo(photo_bytes())
+    slow, quick = await account.restore(photo_id), await account.restore(photo_id, denoise=0.9)
+    await api.complete(quick)
+    await api.complete(slow)
+
+    async with following(account, photo_id, **{"Last-Event-ID": f"{quick}:2"}) as stream:
+        assert (await stream.next()).name == "snapshot"
+        assert (await stream.next()).data["restore_id"] == slow
+
+
 async def test_an_earlier_end_is_not_replayed_while_another_attempt_runs(
     api: "Api", account: "Account", photo_bytes: "PhotoMaker"
 ) -> None:

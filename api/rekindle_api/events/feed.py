@@ -21,6 +21,7 @@ from rekindle_api.events.messages import State, states_by_job
 from rekindle_api.settings import DatabaseSettings
 
 _log = logging.getLogger(__name__)
+_CHECK_SECONDS = 30.0
 _RECONNECT_SECONDS = (0.2, 1.0, 5.0)
 
 
@@ -109,8 +110,11 @@ class AttemptFeed:
                     await connection.execute(f"LISTEN {ATTEMPT_CHANNEL}".encode())
                     failures = 0
                     self._mark(self._followers)
-                    async for notification in connection.notifies():
-                        self._notified(notification.payload)
+                    while True:
+                        async for notification in connection.notifies(timeout=_CHECK_SECONDS):
+                            self._notified(notification.payload)
+                        # A connection that died in silence is found by a question, not by waiting.
+                        await connection.execute("SELECT 1")
             except psycopg.Error as error:
                 _log.warning("the event listener lost its connection", extra={"error": type(error).__name__})
             await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])

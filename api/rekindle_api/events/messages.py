@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fastapi.sse import ServerSentEvent
@@ -24,6 +25,7 @@ class AttemptView:
     stage: str | None
     reason: str | None
     message: str | None
+    changed_at: datetime
 
     @property
     def event_id(self) -> str:
@@ -45,6 +47,7 @@ def view(attempt: RestoreAttempt) -> AttemptView:
         stage=attempt.progress_stage,
         reason=attempt.reason,
         message=attempt.message,
+        changed_at=attempt.updated_at,
     )
 
 
@@ -61,8 +64,10 @@ def opening(job_id: uuid.UUID, state: State, last_event_id: str | None) -> list[
             retry=RECONNECT_MILLISECONDS,
         )
     ]
-    if attempts and all(item.status.finished for item in attempts) and attempts[-1].event_id != last_event_id:
-        events.append(_completed(attempts[-1]))
+    if attempts and all(item.status.finished for item in attempts):
+        last = max(attempts, key=lambda item: item.changed_at)
+        if last.event_id != last_event_id:
+            events.append(_completed(last))
     return events
 
 
