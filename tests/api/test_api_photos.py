@@ -1,17 +1,19 @@
 """Photos that are stored: listing, reading, noting, downloading, deleting, and who may do it."""
 
 import asyncio
+import socket
 import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import httpx
+import psycopg
 import pytest
 
 from rekindle_api.attempts.models import AttemptStatus
 
 if TYPE_CHECKING:
-    from tests.api.conftest import Account, Api, PhotoMaker, Soon
+    from tests.api.conftest import Account, Api, PhotoMaker, Soon, StartApi
 
 pytestmark = pytest.mark.stack
 
@@ -85,7 +87,15 @@ async def test_notes_are_kept_and_dimensions_stay(account: "Account", photo_byte
 
 
 @pytest.mark.parametrize(
-    "metadata", ['{"a": "\\u0000"}', '{"a": "\\ud800"}', '{"a": NaN}', '{"a": "' + "x" * 20_000 + '"}', "[]"]
+    "metadata",
+    [
+        '{"a": "\\u0000"}',
+        '{"a": "\\ud800"}',
+        '{"a": NaN}',
+        '{"a": "' + "x" * 20_000 + '"}',
+        '{"a": ' + "[" * 300 + "]" * 300 + "}",
+        "[]",
+    ],
 )
 async def test_notes_that_cannot_be_stored_are_refused(
     account: "Account", photo_bytes: "PhotoMaker", metadata: str
@@ -99,6 +109,7 @@ async def test_notes_that_cannot_be_stored_are_refused(
     )
 
     assert reply.status_code == 422, reply.text
+    assert (await account.http.get("/api/v1/photos")).json()["photos"][0]["id"] == photo_id
 
 
 async def test_downloads_are_attachments_with_sensible_names_and_end_within_fifteen_minutes(
@@ -134,7 +145,8 @@ async def test_a_deleted_photo_is_gone_with_all_its_objects(
     api: "Api", account: "Account", photo_bytes: "PhotoMaker", soon: "Soon", path: str
 ) -> None:
     photo_id = await account.photo(photo_bytes())
-    await api.complete(await account.restore(photo_id))
+    attempt_id = await account.restore(photo_id)
+    await api.complete(attempt_id)
 
     reply = await account.http.delete(path.format(photo_id))
     again = await account.http.delete(path.format(photo_id))
@@ -143,6 +155,7 @@ async def test_a_deleted_photo_is_gone_with_all_its_objects(
     assert reply.json()["deleted"] is True
     assert (await account.http.get(f"/api/v1/photos/{photo_id}")).status_code == 404
     assert (await account.http.get(f"/api/v1/jobs/{photo_id}")).status_code == 404
+    assert (await account.http.get(f"/api/v1/processing/jobs/{attempt_id}/status")).status_code == 404
     assert (await account.http.get("/api/v1/photos")).json()["total"] == 0
     await soon(lambda: not api.keys())
 
@@ -159,6 +172,37 @@ async def test_a_photo_deleted_while_its_pod_runs_is_cancelled_and_keeps_its_obj
     assert api.rows("SELECT attempt_id::text, desired FROM outbox") == [(attempt_id, "cancel")]
     assert api.rows("SELECT status, cancel_requested_at IS NULL FROM restore_attempts") == [("queued", False)]
     assert len(api.keys()) == 2
+
+
+async def test_a_photo_that_is_being_deleted_is_not_restored(
+    api: "Api", account: "Account", photo_bytes: "PhotoMaker", soon: "Soon"
+) -> None:
+    photo_id = await account.photo(photo_bytes())
+    with psycopg.connect(api.database_url) as deletion:
+        deletion.execute("UPDATE photos SET deleted_at = now()")
+        request = asyncio.create_task(account.http.post(f"/api/v1/photos/{photo_id}/restore", json={}))
+        await soon(lambda: api.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+    assert (await request).status_code == 404
+    assert api.rows("SELECT id FROM restore_attempts") == []
+
+
+async def test_addresses_are_signed_while_storage_hangs(
+    api: "Api", start_api: "StartApi", photo_bytes: "PhotoMaker"
+) -> None:
+    account = api.account()
+    photo_id = await account.photo(photo_bytes())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        other = await start_api(s3_endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}", s3_threads=1)
+        readiness = asyncio.create_task(other.http.get("/readyz"))
+        # The only thread waits for an answer from here on.
+        connection, _ = await asyncio.to_thread(silent.accept)
+
+        reply = await other.account(account.id).http.get(f"/api/v1/photos/{photo_id}")
+
+        assert reply.json()["photo"]["original_url"].startswith("http")
+        connection.close()
+    assert (await readiness).status_code == 503
 
 
 async def test_what_belongs_to_somebody_else_does_not_exist(

@@ -15,6 +15,7 @@ from rekindle_api.database.connection import database_of
 from rekindle_api.jobs.replies import AttemptAccepted, AttemptState, JobReply
 from rekindle_api.jobs.service import attempt_state, job_replies
 from rekindle_api.photos.endpoints import Photos
+from rekindle_api.photos.errors import PhotoNotFoundError
 from rekindle_api.photos.models import photo_prefix
 from rekindle_api.photos.replies import Deleted
 from rekindle_api.photos.repository import PhotoRepository
@@ -34,10 +35,12 @@ class JobPage(BaseModel):
 @router.post("/photos/{photo_id}/restore", status_code=202)
 @router.post("/jobs/{photo_id}/restore", status_code=202)
 async def restore(
-    photo_id: uuid.UUID, wanted: RestoreRequest, user: CurrentUser, photos: Photos, session: DatabaseSession
+    photo_id: uuid.UUID, wanted: RestoreRequest, user: CurrentUser, session: DatabaseSession
 ) -> AttemptAccepted:
     """Begin to restore a photo; while an equal request runs, that attempt is the answer."""
-    photo = await photos.get(user.id, photo_id)
+    # Held, so that a deletion at the same moment either comes first or cancels this attempt too.
+    if (photo := await PhotoRepository(session).hold(user.id, photo_id)) is None:
+        raise PhotoNotFoundError
     subject = Subject(
         job_id=photo.id,
         owner_id=user.id,

@@ -61,6 +61,8 @@ async def attempt_state(session: AsyncSession, owner_id: uuid.UUID, identifier: 
         found = next(reversed(await restores.of_jobs(owner_id, [identifier])), None)
     if found is None or found.deleted_at is not None:
         raise AttemptNotFoundError
+    if await PhotoRepository(session).get(owner_id, found.job_id) is None:
+        raise AttemptNotFoundError
     status = AttemptStatus(found.status)
     return AttemptState(
         id=found.id,

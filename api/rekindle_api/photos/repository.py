@@ -50,6 +50,11 @@ class PhotoRepository:
         rows = await self._session.scalars(select(Photo).where(*_live(owner_id), Photo.id == photo_id))
         return rows.one_or_none()
 
+    async def hold(self, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Photo | None:
+        """Return one of the owner's photos, which nobody can delete before this transaction ends."""
+        wanted = select(Photo).where(*_live(owner_id), Photo.id == photo_id)
+        return (await self._session.scalars(wanted.with_for_update(read=True))).one_or_none()
+
     async def page(self, owner_id: uuid.UUID, offset: int, limit: int) -> tuple[list[Photo], int]:
         """Return a page of the owner's photos, newest first, and how many there are in all."""
         rows = await self._session.execute(

@@ -51,6 +51,8 @@ class ObjectStorage:
         public = settings.s3_public_endpoint_url
         self._signer = make_client(settings, public) if public else self._client
         self._threads = ThreadPoolExecutor(settings.s3_threads, thread_name_prefix="s3")
+        # Apart from the others: who only reads must not wait until an S3 that hangs lets go of them.
+        self._signing = ThreadPoolExecutor(1, thread_name_prefix="s3-signing")
 
     async def put(self, key: str, body: bytes, media_type: str, sha256: bytes | None = None) -> None:
         """Write one object; S3 refuses it when its bytes have another digest."""
@@ -146,22 +148,23 @@ class ObjectStorage:
     async def signed_urls(self, downloads: Iterable[Download], seconds: int) -> dict[str, str]:
         """Return a signed URL for each download, by its key. Signing is local, but may have to fetch credentials."""
         wanted = {item.key: item for item in downloads}
-        return await self._call(
-            lambda: {key: sign(self._signer, self.bucket, item, seconds) for key, item in wanted.items()}
+        return await self._run(
+            self._signing, lambda: {key: sign(self._signer, self.bucket, item, seconds) for key, item in wanted.items()}
         )
 
     def close(self) -> None:
         """End the threads and the connections."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._signing):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
         self._signer.close()
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        def run() -> T:
-            return function(*args, **kwargs)
+        return await self._run(self._threads, lambda: function(*args, **kwargs))
 
+    async def _run(self, threads: ThreadPoolExecutor, function: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+            return await asyncio.get_running_loop().run_in_executor(threads, function)
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             if code in _MISSING or code in {"NoSuchUpload", "NoSuchBucket"}:
