@@ -26,6 +26,22 @@ class Report(Protocol):
         """A part cannot start."""
 
 
+class Silent:
+    """A report to nobody."""
+
+    def began(self, part: str) -> None:
+        """A part starts."""
+
+    def said(self, part: str, text: str) -> None:
+        """A part that starts has something to tell."""
+
+    def ready(self, part: str, seconds: float) -> None:
+        """A part is ready."""
+
+    def failed(self, part: str) -> None:
+        """A part cannot start."""
+
+
 class Starting(Future[None]):
     """A part that is being started."""
 

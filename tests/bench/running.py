@@ -12,28 +12,14 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from rekindle_dev.parts import Report
+from rekindle_dev.parts import Silent
 from rekindle_dev.stack import Stack
-
-
-class _Silent(Report):
-    def began(self, part: str) -> None:
-        """A part starts."""
-
-    def said(self, part: str, text: str) -> None:
-        """A part that starts has something to tell."""
-
-    def ready(self, part: str, seconds: float) -> None:
-        """A part is ready."""
-
-    def failed(self, part: str) -> None:
-        """A part cannot start."""
 
 
 @contextmanager
 def running_stack() -> Iterator[Stack]:
     """Start everything, idle, for the length of the block."""
-    with tempfile.TemporaryDirectory() as folder, Stack.start(Path(folder), _Silent()) as stack:
+    with tempfile.TemporaryDirectory() as folder, Stack.start(Path(folder), Silent()) as stack:
         yield stack
 
 

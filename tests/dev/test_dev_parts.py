@@ -6,14 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from rekindle_dev.parts import Parts, join
-
-
-class Silent:
-    def began(self, part: str) -> None: ...
-    def said(self, part: str, text: str) -> None: ...
-    def ready(self, part: str, seconds: float) -> None: ...
-    def failed(self, part: str) -> None: ...
+from rekindle_dev.parts import Parts, Silent, join
 
 
 @contextmanager

@@ -12,25 +12,9 @@ import httpx
 import psutil
 import pytest
 
-from rekindle_dev.parts import Report
+from rekindle_dev.parts import Silent
 from rekindle_dev.programs import NAMESPACE
 from rekindle_dev.stack import Stack
-
-
-class Silent(Report):
-    """Says nothing about how the parts come up."""
-
-    def began(self, part: str) -> None:
-        """A part starts."""
-
-    def said(self, part: str, text: str) -> None:
-        """A part that starts has something to tell."""
-
-    def ready(self, part: str, seconds: float) -> None:
-        """A part is ready."""
-
-    def failed(self, part: str) -> None:
-        """A part cannot start."""
 
 
 @pytest.fixture(scope="session")
