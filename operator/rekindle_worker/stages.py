@@ -8,7 +8,7 @@ from rekindle_crds.restore import ColorMode
 from rekindle_worker.bench import Bench, Facts, State, Step, shrunk, windows
 from rekindle_worker.photo import Mask, Pixels, Stored, to_float, to_stored
 from rekindle_worker.steps.colour import luma
-from rekindle_worker.steps.denoise import measure_noise, remove_noise
+from rekindle_worker.steps.denoise import SMALLEST_SIDE, measure_noise, remove_noise
 from rekindle_worker.steps.inpaint import choose_method, fill
 from rekindle_worker.steps.scratches import find_damage
 from rekindle_worker.steps.sharpen import measure_softness, sharpen
@@ -84,6 +84,8 @@ def _resampled(small: np.ndarray, top: int, rows: int, width: int, scale: float)
 
 
 def _denoise(state: State, bench: Bench) -> tuple[State, Facts]:
+    if min(state.pixels.shape[:2]) < SMALLEST_SIDE:
+        return state, {}
     profile = measure_noise(windows(state.pixels))
     strength = bench.parameters.denoise / 100
     facts: Facts = {"sigma": round(profile.sigma * 255, 2), "strength": strength}

@@ -16,13 +16,16 @@ from rekindle_worker.steps import dct
 # Orthonormal opponent colours: brightness, red against blue, green against both.
 _AXES = np.array([[1, 1, 1], [1, 0, -1], [0.5, -1, 0.5]], np.float64)
 _OPPONENT = (_AXES / np.linalg.norm(_AXES, axis=1, keepdims=True)).astype(np.float32)
+SMALLEST_SIDE = 24
+"""Smallest side in pixels of a window that tells anything about noise."""
 _OFFSETS = ((0, 0), (3, 5), (5, 2))
 _FLATTEST = 0.1
 _CALMEST = 0.5
 _FEWEST_BLOCKS = 64
 # Half of a Gaussian's absolute values lie below this many deviations.
 _MEDIAN_OF_GAUSSIAN = 0.6745
-_STEP = 2
+# Distance between blocks: eyes forgive more in colour than in brightness.
+_BRIGHTNESS_STEP, _COLOUR_STEP = 2, 4
 _THRESHOLD = 2.4
 _USUAL_STRENGTH = 0.5
 _LEAST_SIGMA = 0.4 / 255
@@ -48,7 +51,7 @@ class NoiseProfile:
 
 
 def measure_noise(windows: list[Pixels]) -> NoiseProfile:
-    """Estimate the noise from parts of a photo at full size, each H x W x C with H, W >= 24.
+    """Estimate the noise from parts of a photo at full size, each H x W x C with H, W >= SMALLEST_SIDE.
 
     Blocks count as flat where the means of their neighbours agree, which fine grain hardly changes; of those, the
     calmer half is taken, since what is left of texture raises the energy of a block and never lowers it.
@@ -78,9 +81,10 @@ def remove_noise(pixels: Pixels, profile: NoiseProfile, strength: float) -> Pixe
         return pixels
     threshold = _THRESHOLD * strength / _USUAL_STRENGTH
     planes = _split(pixels)
+    steps = (_BRIGHTNESS_STEP, _COLOUR_STEP, _COLOUR_STEP)
     cleaned = [
-        _shrink(plane, np.square(threshold * deviations))
-        for plane, deviations in zip(planes, profile.deviations, strict=True)
+        _shrink(plane, np.square(np.float32(threshold) * deviations), step)
+        for plane, deviations, step in zip(planes, profile.deviations, steps[: len(planes)], strict=True)
     ]
     return np.clip(_merge(cleaned), 0, 1)
 
@@ -120,12 +124,14 @@ def _deviations(spectrum: dct.Plane) -> NDArray[np.float32]:
     return np.concatenate([[0.0], measured]).astype(np.float32)
 
 
-def _shrink(plane: dct.Plane, limits: NDArray[np.float32]) -> dct.Plane:
+def _shrink(plane: dct.Plane, limits: NDArray[np.float32], step: int) -> dct.Plane:
+    if not limits.any():
+        return plane
     height, width = plane.shape
     framed = np.pad(plane, ((dct.SIDE, 2 * dct.SIDE), (dct.SIDE, 2 * dct.SIDE)), mode="symmetric")
     total, weights = np.zeros_like(framed), np.zeros_like(framed)
-    for top in range(0, dct.SIDE, _STEP):
-        for left in range(0, dct.SIDE, _STEP):
+    for top in range(0, dct.SIDE, step):
+        for left in range(0, dct.SIDE, step):
             rows, down, across = dct.cut(framed, top, left)
             spectrum = dct.forward(rows)
             kept = np.maximum(0, 1 - limits / np.maximum(np.square(spectrum), np.float32(1e-12)))

@@ -1,6 +1,5 @@
 """Responses to thin lines in all directions, brighter or darker than both of their sides."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -42,28 +41,34 @@ def line_responses(brightness: Plane, *, threads: int) -> LineResponses:
     bright, dark = np.full_like(smooth, -1), np.full_like(smooth, -1)
     flanks = np.zeros_like(smooth)
 
-    def direction(index: int) -> list[tuple[Plane, Plane, Plane]]:
-        return list(_direction(smooth, np.pi * index / _ANGLES))
+    def direction(index: int) -> LineResponses:
+        return _direction(smooth, np.pi * index / _ANGLES)
 
     with ThreadPoolExecutor(threads) as pool:
-        for found in pool.map(direction, range(_ANGLES)):
-            for above, below, difference in found:
-                np.maximum(bright, above, out=bright)
-                np.maximum(dark, below, out=dark)
-                flanks += difference / np.float32(_ANGLES * len(_WIDTHS))
+        # A few directions at a time, since each holds three planes.
+        for first in range(0, _ANGLES, threads):
+            for found in pool.map(direction, range(first, min(first + threads, _ANGLES))):
+                np.maximum(bright, found.bright, out=bright)
+                np.maximum(dark, found.dark, out=dark)
+                flanks += found.flanks / np.float32(_ANGLES)
     return LineResponses(bright, dark, flanks)
 
 
-def _direction(smooth: Plane, angle: float) -> Iterator[tuple[Plane, Plane, Plane]]:
+def _direction(smooth: Plane, angle: float) -> LineResponses:
     along = np.asarray(cv2.filter2D(smooth, -1, _segment(angle), borderType=cv2.BORDER_REFLECT_101), np.float32)
     across = np.array([-np.sin(angle), np.cos(angle)])
+    bright, dark = np.full_like(smooth, -1), np.full_like(smooth, -1)
+    flanks = np.zeros_like(smooth)
     for width in _WIDTHS:
         centre = along
         if width > 1:
             centre = (along + _moved(along, across) + _moved(along, -across)) / np.float32(3)
         reach = (width / 2 + _FLANK) * across
         left, right = _moved(along, reach), _moved(along, -reach)
-        yield centre - np.maximum(left, right), np.minimum(left, right) - centre, np.abs(left - right)
+        np.maximum(bright, centre - np.maximum(left, right), out=bright)
+        np.maximum(dark, np.minimum(left, right) - centre, out=dark)
+        flanks += np.abs(left - right) / np.float32(len(_WIDTHS))
+    return LineResponses(bright, dark, flanks)
 
 
 def _segment(angle: float) -> Plane:

@@ -20,10 +20,10 @@ _TEXTURE_WINDOW = 41
 _SPECK_WINDOW = 25
 _SURROUNDINGS = 11
 # What is likelier content than this does not speak for damage elsewhere.
-_LEAST_LOGIT = -1.0
+_LEAST_LOGIT = -2.0
 # Share of the photo that is expected to be under marks, and what it adds to the log-odds of every mark.
-_CLEAN_SHARE, _DIRTY_SHARE = 0.002, 0.006
-_CLEAN_SHIFT, _DIRTY_SHIFT = -0.6, 1.1
+_CLEAN_SHARE, _DIRTY_SHARE = 0.003, 0.007
+_CLEAN_SHIFT, _DIRTY_SHIFT = -0.4, 1.3
 
 
 def find_damage(pixels: Pixels, *, threads: int = 1) -> Mask:

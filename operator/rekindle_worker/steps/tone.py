@@ -26,6 +26,8 @@ _NEAR_MIDDLE = (0.2, 0.7)
 _GAMMA = (0.9, 1.1)
 _NEUTRAL_GAMMA = (0.88, 1.14)
 _KNOTS = 1024
+# As many as the stored photo can tell apart.
+_LEVELS = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,14 @@ def recover_tone(pixels: Pixels, tone: ToneCurves, strength: float) -> Pixels:
     """Apply measured curves; strength 0 changes nothing, and so does a photo without evidence of fading."""
     if strength <= 0 or tone.evidence <= 0:
         return pixels
+    levels = np.linspace(0, 1, _LEVELS, dtype=np.float32)
     knots = np.linspace(0, 1, _KNOTS, dtype=np.float32)
+    index = np.rint(pixels * np.float32(_LEVELS - 1)).astype(np.uint16)
     recovered = np.empty_like(pixels)
     for channel, curve in enumerate(tone.curves):
-        recovered[..., channel] = np.interp(pixels[..., channel], knots, curve)
-    return pixels + np.float32(strength) * (recovered - pixels)
+        table = levels + strength * (np.interp(levels, knots, curve) - levels)
+        recovered[..., channel] = table.astype(np.float32)[index[..., channel]]
+    return recovered
 
 
 def _ramp(value: float, start: float, end: float) -> float:
