@@ -158,8 +158,8 @@ class LimitSettings(DomainSettings):
     """Uploads that one process takes at once; each may need a spool file of the largest size."""
     upload_parts_in_memory: PositiveInt = 8
     """Parts of uploads that one process holds in memory at once, over all requests."""
-    max_image_pixels: PositiveInt = 120_000_000
-    """Width times height of the largest photo that is decoded."""
+    max_image_pixels: PositiveInt = 100_000_000
+    """Width times height of the largest photo that is taken; the worker takes no larger one either."""
     inspections_at_once: PositiveInt = 2
     """Photos that one process decodes at once."""
     inspection_memory_bytes: PositiveInt = 1536 * MIB
