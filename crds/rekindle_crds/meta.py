@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
@@ -15,6 +23,8 @@ API_VERSION: ApiVersion = "rekindle.dev/v1alpha1"
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+
+_INT64_MAX = 2**63 - 1
 
 
 def _rfc3339(moment: datetime) -> str:
@@ -46,6 +56,28 @@ class Clipped:
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         bounded = core_schema.str_schema(max_length=self.length)
         return core_schema.no_info_before_validator_function(self.cut, bounded)
+
+
+def _fits(number: int) -> int:
+    if number > _INT64_MAX:
+        raise ValueError("must fit into 64 bits")
+    return number
+
+
+FITS_INT64 = AfterValidator(_fits)
+"""Refuses a number that the API server could not store: JSON itself knows no bound."""
+
+
+def one_of_each(field: str) -> AfterValidator:
+    """Return a validator of a list whose elements are named by `field`: the API server takes each name only once."""
+
+    def check(items: list[Any]) -> list[Any]:
+        names = [getattr(item, field) for item in items]
+        if len(set(names)) < len(names):
+            raise ValueError(f"must have each {field} only once")
+        return items
+
+    return AfterValidator(check)
 
 
 def list_map(key: str) -> dict[str, Any]:

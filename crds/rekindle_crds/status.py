@@ -5,7 +5,17 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from rekindle_crds.meta import LIST_ATOMIC, Clipped, Condition, Contract, Sha256, Time, list_map
+from rekindle_crds.meta import (
+    FITS_INT64,
+    LIST_ATOMIC,
+    Clipped,
+    Condition,
+    Contract,
+    Sha256,
+    Time,
+    list_map,
+    one_of_each,
+)
 from rekindle_crds.s3 import OutputKey
 
 MAX_ATTEMPTS = 10
@@ -93,7 +103,7 @@ class Output(Contract):
     """Its key in the bucket of spec.output."""
     sha256: Sha256
     """SHA-256 of its bytes."""
-    bytes: Annotated[int, Field(ge=1)]
+    bytes: Annotated[int, Field(ge=1), FITS_INT64]
     """Its size in bytes."""
     width: Annotated[int, Field(ge=1, le=100_000)]
     """Its width in pixels."""
@@ -123,22 +133,24 @@ class Provenance(Contract):
     """Container image of the Engine."""
     version: Annotated[str, StringConstraints(max_length=64)]
     """Name and version of the program, as it calls itself."""
-    models: Annotated[list[Model], Field(max_length=4, json_schema_extra=list_map("name"))] = []
+    models: Annotated[list[Model], Field(max_length=4, json_schema_extra=list_map("name")), one_of_each("name")] = []
     """Trained networks that took part; empty for classical processing."""
 
 
 class Result(Contract):
     """What the job made."""
 
-    outputs: Annotated[list[Output], Field(min_length=1, max_length=4, json_schema_extra=list_map("name"))]
+    outputs: Annotated[
+        list[Output], Field(min_length=1, max_length=4, json_schema_extra=list_map("name")), one_of_each("name")
+    ]
     """The objects that were written."""
     manifest_key: OutputKey
     """Key of the manifest, which records every step and its parameters."""
     provenance: Provenance
     """What made the result."""
-    source_pixels: Annotated[int, Field(ge=1)]
+    source_pixels: Annotated[int, Field(ge=1), FITS_INT64]
     """Width times height of the source."""
-    processing_milliseconds: Annotated[int, Field(ge=0)]
+    processing_milliseconds: Annotated[int, Field(ge=0), FITS_INT64]
     """Time from the source's first byte to the manifest's last."""
     warnings: Annotated[list[Annotated[str, Clipped(200)]], Field(max_length=4, json_schema_extra=LIST_ATOMIC)] = []
     """What was asked for and could not be done by this engine."""

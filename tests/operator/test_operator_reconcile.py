@@ -190,6 +190,22 @@ ENDS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        ('"bytes":1', f'"bytes":{2**63}'),
+        ('"sourcePixels":1', f'"sourcePixels":{2**64}'),
+        ('"processingMilliseconds":1', f'"processingMilliseconds":{10**30}'),
+        ('"outputs":[{', '"outputs":[' + told().split('"outputs":[')[1].split("]")[0] + ",{"),
+    ],
+)
+def test_a_result_that_no_status_can_hold_fails_the_job(said, instead):
+    assert said in told()
+    strange = told().replace(said, instead)
+    observed = observe(RUNNING_STATUS, children=(child(),), pods=(ended(told=strange),))
+    assert reason(reconcile(observed, NOW).status) == "ResultMissing"
+
+
 @pytest.mark.parametrize(("fields", "expected"), ENDS)
 def test_an_exit_code_has_its_reason(fields, expected):
     observed = observe(
