@@ -1,6 +1,6 @@
 """Decides how an attempt changes when something is seen of its resource. Pure: no clock, no database."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rekindle_api.attempts.models import AttemptStatus
@@ -63,6 +63,7 @@ def decide(standing: Standing, seen: Observation, now: datetime) -> Change | Non
     """Return what changes, or None when nothing does: a finished attempt never moves, a running one never goes back."""
     if standing.status.finished:
         return None
+    seen = _storable(seen)
     if seen.status.finished:
         return Change(_final_values(standing, seen, now), finishes=True)
     if _late(standing, seen):
@@ -80,6 +81,21 @@ def decide(standing: Standing, seen: Observation, now: datetime) -> Change | Non
     if not changed:
         return None
     return Change(changed if seen.resource_version is None else changed | {"resource_version": seen.resource_version})
+
+
+def _storable(seen: Observation) -> Observation:
+    """Replace what PostgreSQL cannot store: an engine may put a NUL character into any of its words."""
+    return replace(
+        seen,
+        progress_stage=_without_nul(seen.progress_stage),
+        reason=_without_nul(seen.reason),
+        message=_without_nul(seen.message),
+        warnings=tuple(warning.replace("\0", "\ufffd") for warning in seen.warnings),
+    )
+
+
+def _without_nul(text: str | None) -> str | None:
+    return None if text is None else text.replace("\0", "\ufffd")
 
 
 def _late(standing: Standing, seen: Observation) -> bool:

@@ -8,6 +8,8 @@ from rekindle_api.bridge.sightings import MAX_MESSAGE_LENGTH, Success
 from rekindle_crds import Manifest, OutputName, Reason
 from rekindle_crds.task import MANIFEST_NAME
 
+_MAX_KEY_BYTES = 1024
+
 
 class BridgeReason(StrEnum):
     """Reasons that only the bridge gives; the others are those of the resource."""
@@ -56,10 +58,11 @@ def completed(manifest: Manifest, keys: ResultKeys, success: Success) -> Observa
 def keys_in(manifest: Manifest, prefix: str) -> ResultKeys | None:
     """Return where the outputs of a manifest are; None without a result, or with a key outside of the attempt's prefix.
 
-    An engine may be a stranger's program: a key elsewhere could be another user's photo.
+    An engine may be a stranger's program: a key elsewhere could be another user's photo, and about one that S3 cannot
+    have it would be asked for ever.
     """
     keys = {output.name: output.key for output in manifest.outputs}
-    if OutputName.RESULT not in keys or not all(key.startswith(f"{prefix}/") for key in keys.values()):
+    if OutputName.RESULT not in keys or not all(_is_key(key, prefix) for key in keys.values()):
         return None
     return ResultKeys(
         result=keys[OutputName.RESULT],
@@ -67,6 +70,10 @@ def keys_in(manifest: Manifest, prefix: str) -> ResultKeys | None:
         preview=keys.get(OutputName.PREVIEW),
         thumbnail=keys.get(OutputName.THUMBNAIL),
     )
+
+
+def _is_key(key: str, prefix: str) -> bool:
+    return key.startswith(f"{prefix}/") and "\0" not in key and len(key.encode()) <= _MAX_KEY_BYTES
 
 
 def manifest_key(prefix: str) -> str:

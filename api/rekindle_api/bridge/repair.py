@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 import psycopg
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
 from rekindle_api.bridge.cluster import Cluster, ClusterUnavailableError, ExpiredError, Page
@@ -67,12 +67,12 @@ class Repair:
             await self._mend(attempt_id, self._recorder.settle_vanished(attempt_id))
 
     async def _mend(self, attempt_id: uuid.UUID, mending: Awaitable[None]) -> None:
-        """Mend one attempt; storage that fails for it does not keep the others from their turn."""
+        """Mend one attempt; what cannot be read or written of it does not keep the others from their turn."""
         try:
             await mending
-        except StorageUnavailableError as error:
+        except (StorageUnavailableError, DataError) as error:
             self._metrics.failures.labels("repair").inc()
-            _log.warning("attempt not mended", extra={"attempt": attempt_id, "error": str(error)})
+            _log.warning("attempt not mended", extra={"attempt": attempt_id, "error": type(error).__name__})
 
     async def _cancel_unwanted(self, sightings: dict[uuid.UUID, Sighting]) -> None:
         """Cancel resources that nobody waits for: one can be made after its attempt was settled without it."""

@@ -200,6 +200,8 @@ def _manifest(keys: dict[OutputName, str]) -> Manifest:
         ({OutputName.RESULT: "a/c/p/r.jpg"}, False),
         ({OutputName.RESULT: "a/bc/p/r.jpg"}, False),
         ({OutputName.RESULT: "a/b/p/r.jpg", OutputName.THUMBNAIL: "somebody/else.jpg"}, False),
+        ({OutputName.RESULT: "a/b/p/\0.jpg"}, False),
+        ({OutputName.RESULT: "a/b/p/" + "界" * 350}, False),
     ],
 )
 def test_only_a_result_under_the_attempts_own_prefix_counts(keys: dict[OutputName, str], found: bool) -> None:

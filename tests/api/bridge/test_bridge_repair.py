@@ -60,6 +60,25 @@ async def test_a_vanished_resource_without_a_manifest_is_lost_and_never_made_aga
     assert await world.resource(created) is None
 
 
+async def test_an_attempt_that_cannot_be_written_keeps_no_other_from_its_turn(
+    world: "World", created: RestoreAttempt
+) -> None:
+    other = await world.restore()
+    async with world.bridge():
+        await world.created(other)
+        await world.carried_out(other)
+    world.result(created)
+    key = f"{created.output_prefix}/manifest.json"
+    manifest = world.s3.get_object(Bucket=world.bucket, Key=key)["Body"].read()
+    world.put(key, manifest.replace(b"2026-01-01T00:00:00Z", b"0001-01-01T00:00:00+14:00"))
+    for attempt in (created, other):
+        await world.cluster.delete(name_of(attempt.id))
+    await world.repair().repair()
+    row = await world.row(other)
+    assert row is not None
+    assert (row.status, row.reason) == ("failed", "Lost")
+
+
 async def test_an_attempt_whose_order_still_waits_is_left_alone(world: "World") -> None:
     attempt = await world.restore()
     await world.repair().repair()

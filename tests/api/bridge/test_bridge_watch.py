@@ -58,6 +58,18 @@ async def test_a_failure_keeps_reason_and_message(world: "World") -> None:
     assert (row.reason, row.message) == ("UnreadableImage", "The source is not an image.")
 
 
+async def test_words_that_no_row_can_hold_still_end_the_attempt(world: "World") -> None:
+    async with world.bridge():
+        attempt = await world.restore()
+        await world.created(attempt)
+        await world.report(attempt, world.running(40, stage="de\0noise"))
+        row = await world.seen(attempt, "processing")
+        assert row.progress_stage == "de\ufffdnoise"
+        await world.report(attempt, world.ended(Phase.FAILED, "EngineError", "broken\0pipe"))
+        row = await world.seen(attempt, "failed")
+    assert (row.reason, row.message) == ("EngineError", "broken\ufffdpipe")
+
+
 @pytest.mark.parametrize("damage", ["no manifest", "no output", "short output", "foreign key", "not a manifest"])
 async def test_a_result_that_is_not_whole_fails_the_attempt(world: "World", damage: str) -> None:
     async with world.bridge():
