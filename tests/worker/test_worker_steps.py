@@ -75,7 +75,7 @@ def test_a_clean_photo_hardly_changes(name: str, step: str, strength: float, lea
     assert psnr(STEPS[step](pixels, strength), pixels) > least
 
 
-@pytest.mark.parametrize("name", [*COLOUR, "coins", "grass", "page", "text"])
+@pytest.mark.parametrize("name", [*COLOUR, "coins", "grass", "page"])
 def test_few_pixels_of_a_clean_photo_are_taken_for_damage(name: str, photo: Photo) -> None:
     assert find_damage(pixels_of(photo(name))).mean() < 0.02
 

@@ -31,20 +31,20 @@ class Kind:
 
 
 LINE = Kind(
-    shortest=18,
+    shortest=14,
     largest=1_000_000,
     fewest=1,
     widest=6.0,
-    bias=-8.13,
-    weights=(0.16, -1.02, 2.26, 0.37, 1.88, -0.26, -0.55, 0.02, 0.93),
+    bias=-7.73,
+    weights=(-0.03, -0.65, 2.77, 0.51, 1.59, -0.33, -0.67, 0.04, -1.7),
 )
 SPECK = Kind(
     shortest=0,
     largest=12,
     fewest=2,
     widest=12.0,
-    bias=-7.13,
-    weights=(-0.46, -0.74, 1.33, 0.5, 2.11, -0.09, -0.74, -0.32, 0.3),
+    bias=-3.3,
+    weights=(-0.26, -0.58, 1.78, -0.35, -0.11, -0.06, -0.72, -0.51, 1.66),
 )
 
 
@@ -62,8 +62,6 @@ class Evidence:
     """How lively the neighbourhood is."""
     grain: float
     """Standard deviation of the photo's grain."""
-    range: float
-    """Difference between the photo's white and black."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ def _figures(
             np.log(np.maximum(mean(evidence.texture), 1e-6) / evidence.grain),
             np.log(others + 0.003),
             _elongation(inside, owners, area),
-            contrast / evidence.range,
+            contrast,
         ],
         axis=1,
     )

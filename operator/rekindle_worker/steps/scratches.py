@@ -19,11 +19,17 @@ Plane = NDArray[np.float32]
 _TEXTURE_WINDOW = 41
 _SPECK_WINDOW = 25
 _SURROUNDINGS = 11
+_LEAST_RANGE = 0.1
 # What is likelier content than this does not speak for damage elsewhere.
-_LEAST_LOGIT = -2.0
-# Share of the photo that is expected to be under marks, and what it adds to the log-odds of every mark.
-_CLEAN_SHARE, _DIRTY_SHARE = 0.003, 0.007
-_CLEAN_SHIFT, _DIRTY_SHIFT = -0.4, 1.3
+_LEAST_LOGIT = -1.0
+# A photo with this share of its pixels under likely marks, and this many marks a pixel, is as likely dirty as clean.
+_USUAL_SHARE, _USUAL_COUNT = 0.003, 0.0001
+# From where to where dirt and grain count: where there is much of either, a doubtful mark is likelier damage.
+_DIRT, _GRAIN = (0.4, 1.7), (2 / 255, 8 / 255)
+# What they add to the log-odds of every mark.
+_CLEAN_SHIFT, _DIRT_SHIFT, _GRAIN_SHIFT, _MOST_SHIFT = -0.6, 2.0, 1.2, 1.5
+# Strength at which noise is taken out before the search: it breaks lines up and looks like dust.
+_CALMING = 0.5
 
 
 def find_damage(pixels: Pixels, *, threads: int = 1) -> Mask:
@@ -35,7 +41,9 @@ def find_damage(pixels: Pixels, *, threads: int = 1) -> Mask:
     """
     if min(pixels.shape[:2]) < 2 * LENGTH:
         return np.zeros(pixels.shape[:2], np.bool_)
-    brightness = _calmed(luma(pixels))
+    noisy = luma(pixels)[..., np.newaxis]
+    noise = measure_noise([noisy])
+    brightness = _stretched(remove_noise(noisy, noise, _CALMING)[..., 0])
     grain = _grain(brightness)
     surroundings = _surroundings(brightness)
     responses = line_responses(brightness, threads=threads)
@@ -47,23 +55,23 @@ def find_damage(pixels: Pixels, *, threads: int = 1) -> Mask:
         marks.append(find_marks(line, (line.score > 1.1) & (contrast > grain), line.score > 2.0, LINE))
         marks.append(find_marks(speck, speck.score > 0.8, speck.score > 1.5, SPECK))
         contrasts += [contrast, contrast]
-    shift = _shift(marks, brightness.size)
+    shift = _shift(marks, brightness.size, noise.sigma)
     mask = np.zeros(brightness.shape, np.bool_)
     for found, contrast in zip(marks, contrasts, strict=True):
         mask |= _grown(found.chosen(shift), contrast, grain)
     return mask
 
 
-def _calmed(brightness: Plane) -> Plane:
-    """Return the brightness without its noise, which would break lines up and look like dust."""
-    single = brightness[..., np.newaxis]
-    return np.ascontiguousarray(remove_noise(single, measure_noise([single]), 0.5)[..., 0])
+def _stretched(brightness: Plane) -> Plane:
+    """Return the brightness with the photo's own black at 0 and white at 1, so that fading makes no difference."""
+    black, white = np.percentile(cv2.GaussianBlur(brightness, (0, 0), 1.0), [1, 99])
+    return np.asarray((brightness - black) / max(float(white - black), _LEAST_RANGE), np.float32)
 
 
 def _grain(brightness: Plane) -> float:
     """Deviation of the finest grain, by the median of a second difference that ignores slopes."""
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    return max(float(np.median(np.abs(cv2.filter2D(brightness, -1, kernel)))) / 0.6745 / 6, 0.8 / 255)
+    return max(float(np.median(np.abs(cv2.filter2D(brightness, -1, kernel)))) / 0.6745 / 6, 3 / 255)
 
 
 def _surroundings(brightness: Plane) -> Plane:
@@ -75,19 +83,17 @@ def _evidence(
     brightness: Plane, surroundings: Plane, responses: LineResponses, grain: float, *, dark: bool
 ) -> tuple[Evidence, Evidence]:
     """Return the evidence for lines and for specks of one polarity."""
-    black, white = np.percentile(cv2.GaussianBlur(brightness, (0, 0), 1.0), [1, 99])
-    span = max(float(white - black), 0.1)
     response = responses.dark if dark else responses.bright
     contrast = surroundings - brightness if dark else brightness - surroundings
-    extremeness = (np.float32(white) - brightness if dark else brightness - np.float32(black)) / np.float32(span)
+    extremeness = 1 - brightness if dark else brightness
     texture = _box(responses.flanks, _TEXTURE_WINDOW)
     # Cut off, so that the marks themselves do not count as texture.
     liveliness = _box(np.minimum(np.abs(contrast), np.float32(4 * grain + 0.04)), _SPECK_WINDOW)
     line_score = response / (np.float32(0.6 * grain) + texture)
     speck_score = contrast / (np.float32(2.5 * grain) + 2 * liveliness)
     return (
-        Evidence(line_score, contrast, extremeness, texture, grain, span),
-        Evidence(speck_score, contrast, extremeness, liveliness, grain, span),
+        Evidence(line_score, contrast, extremeness, texture, grain),
+        Evidence(speck_score, contrast, extremeness, liveliness, grain),
     )
 
 
@@ -95,14 +101,19 @@ def _box(plane: Plane, side: int) -> Plane:
     return np.asarray(cv2.blur(plane, (side, side)), np.float32)
 
 
-def _shift(marks: list[Marks], pixels: int) -> float:
+def _shift(marks: list[Marks], pixels: int, sigma: float) -> float:
     """Return what the photo as a whole adds to the log-odds of each mark."""
-    expected = 0.0
+    area, count = 0.0, 0
     for found in marks:
         likely = found.logits > _LEAST_LOGIT
-        expected += float(np.sum(found.areas[likely] / (1 + np.exp(-found.logits[likely]))))
-    dirt = (expected / pixels - _CLEAN_SHARE) / (_DIRTY_SHARE - _CLEAN_SHARE)
-    return float(_CLEAN_SHIFT + (_DIRTY_SHIFT - _CLEAN_SHIFT) * min(1.0, max(0.0, dirt)))
+        area += float(np.sum(found.areas[likely] / (1 + np.exp(-found.logits[likely]))))
+        count += int(likely.sum())
+    dirt = float(np.sqrt(area / (_USUAL_SHARE * pixels) * count / (_USUAL_COUNT * pixels)))
+    return min(_MOST_SHIFT, _CLEAN_SHIFT + _DIRT_SHIFT * _share(dirt, *_DIRT) + _GRAIN_SHIFT * _share(sigma, *_GRAIN))
+
+
+def _share(value: float, start: float, end: float) -> float:
+    return min(1.0, max(0.0, (value - start) / (end - start)))
 
 
 def _grown(chosen: Mask, contrast: Plane, grain: float) -> Mask:
