@@ -8,9 +8,9 @@ from rekindle_crds.restore import ColorMode
 from rekindle_worker.bench import Bench, Facts, State, Step, shrunk, windows
 from rekindle_worker.photo import Mask, Pixels, Stored, to_float, to_stored
 from rekindle_worker.steps.colour import luma
+from rekindle_worker.steps.defects import find_damage
 from rekindle_worker.steps.denoise import SMALLEST_SIDE, measure_noise, remove_noise
 from rekindle_worker.steps.inpaint import choose_method, fill
-from rekindle_worker.steps.scratches import find_damage
 from rekindle_worker.steps.sharpen import measure_softness, sharpen
 from rekindle_worker.steps.tone import measure_tone, recover_tone
 

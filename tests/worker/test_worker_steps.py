@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from rekindle_crds.restore import Inpainting
 from rekindle_dev.damage import Level, Recipe, damage
 from rekindle_worker.photo import Pixels, from_bytes, to_bytes, to_float, to_stored
 from rekindle_worker.steps import dct
 from rekindle_worker.steps.analysis import analyse
+from rekindle_worker.steps.defects import find_damage
 from rekindle_worker.steps.denoise import measure_noise, remove_noise
 from rekindle_worker.steps.inpaint import choose_method, fill
-from rekindle_worker.steps.scratches import find_damage
 from rekindle_worker.steps.sharpen import measure_softness, sharpen
 from rekindle_worker.steps.tone import measure_tone, recover_tone
 from rekindle_worker.tiles import run_tiles, tile_grid

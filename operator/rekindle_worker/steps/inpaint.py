@@ -10,7 +10,7 @@ from rekindle_worker.photo import Mask, Pixels
 _TELEA_RADIUS = 4
 # Time of the biharmonic fill grows faster than a hole, so Auto keeps it to photos with thin damage.
 _MOST_BIHARMONIC_SHARE = 0.12
-_MOST_BIHARMONIC_PIXELS = 120_000
+_MOST_BIHARMONIC_PIXELS = 60_000
 
 
 def choose_method(damaged: Mask, wanted: Inpainting) -> Inpainting:

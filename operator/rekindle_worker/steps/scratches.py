@@ -32,7 +32,7 @@ _CLEAN_SHIFT, _DIRT_SHIFT, _GRAIN_SHIFT, _MOST_SHIFT = -0.6, 2.0, 1.2, 1.5
 _CALMING = 0.5
 
 
-def find_damage(pixels: Pixels, *, threads: int = 1) -> Mask:
+def find_scratches(pixels: Pixels, *, threads: int = 1) -> Mask:
     """Return where scratches, hairs and dust are.
 
     Args:
