@@ -1,24 +1,22 @@
-"""Makes the picture in the README: a photo, damaged from a seed, beside what the worker really makes of it.
+"""Makes the picture in the README: the photo of the demo beside what the worker really makes of it.
 
 Run `python -m rekindle_dev.before_after [PATH]`; the same version makes the same picture. The seed was chosen by eye
 among the first eight as a typical one; what is left of the scratches is left in.
 """
 
 import argparse
+import io
 from pathlib import Path
 
 import numpy as np
-import skimage
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from rekindle_crds import RestoreParameters
-from rekindle_dev.damage import Level, damage
+from rekindle_dev.pictures import demo_photo
 from rekindle_worker.photo import Photo, from_bytes, to_bytes
 from rekindle_worker.pipeline import restore
 
-_SOURCE = "chelsea.png"
-_SEED = 1
 _WIDTH = 1400
 _GAP = 12
 _CAPTION = 44
@@ -31,9 +29,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make the before/after picture.")
     parser.add_argument("path", nargs="?", type=Path, default=Path("docs/images/before-after.jpg"))
     path: Path = parser.parse_args().path
-    with Image.open(Path(skimage.__file__).parent / "data" / _SOURCE) as image:
-        clean = np.asarray(image.convert("RGB"), np.uint8)
-    damaged = damage(clean, Level.MEDIUM, _SEED).photo
+    with Image.open(io.BytesIO(demo_photo())) as image:
+        damaged = np.asarray(image.convert("RGB"), np.uint8)
     done = restore(Photo(from_bytes(damaged), 8), RestoreParameters(), threads=2, report=lambda *_: None)
     picture = side_by_side(damaged, to_bytes(done.photo.pixels))
     path.parent.mkdir(parents=True, exist_ok=True)

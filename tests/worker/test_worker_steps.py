@@ -127,7 +127,7 @@ def test_tone_recovery_brings_a_faded_photo_closer_to_the_clean_one(name: str, p
 @pytest.mark.parametrize("level", list(Level))
 def test_a_toned_print_is_told_from_a_colour_photo(name: str, level: Level, photo: Photo) -> None:
     colour = damage(photo(name), level, 3).photo
-    grey = cv2.cvtColor(cv2.cvtColor(photo(name), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    grey = np.asarray(cv2.cvtColor(cv2.cvtColor(photo(name), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
     assert not analyse(pixels_of(colour)).monochrome
     assert analyse(pixels_of(damage(grey, level, 3).photo)).monochrome
 
@@ -176,6 +176,7 @@ def test_sharpening_an_edge_leaves_no_halo() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
+@settings(deadline=None)
 def test_blocks_survive_the_transform(down: int, across: int) -> None:
     plane = np.random.default_rng(down * across).random((down * 8 + 3, across * 8 + 5), np.float32)
     rows, high, wide = dct.cut(plane, 0, 0)
@@ -184,6 +185,7 @@ def test_blocks_survive_the_transform(down: int, across: int) -> None:
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(64, 1000), st.integers(0, 40))
+@settings(deadline=None)
 def test_tiles_part_every_photo_without_gap_or_overlap(height: int, width: int, size: int, overlap: int) -> None:
     covered = np.zeros((height, width), np.uint8)
     for tile in tile_grid(height, width, size=size, overlap=overlap):
