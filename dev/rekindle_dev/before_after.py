@@ -1,7 +1,7 @@
 """Makes the picture in the README: the photo of the demo beside what the worker really makes of it.
 
-Run `python -m rekindle_dev.before_after [PATH]`; the same version makes the same picture. The seed was chosen by eye
-among the first eight as a typical one; what is left of the scratches is left in.
+Run `python -m rekindle_dev.before_after [PATH]`; the same version makes the same picture. What is left of the
+scratches is left in.
 """
 
 import argparse

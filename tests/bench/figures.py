@@ -1,6 +1,5 @@
 """A figure: what was measured, what it is compared with in the same run, and what it should be."""
 
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,8 +43,3 @@ def _once(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def peak_mebibytes_of_children() -> float:
-    """Return the largest resident set of any child process that has ended so far."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
