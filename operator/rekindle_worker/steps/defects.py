@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rekindle_worker.photo import Mask, Pixels
+from rekindle_worker.steps.candidates import Candidates
 from rekindle_worker.steps.colour import luma
 from rekindle_worker.steps.denoise import measure_noise, remove_noise
-from rekindle_worker.steps.lines import Lines, find_lines
+from rekindle_worker.steps.lines import find_lines
 from rekindle_worker.steps.scratches import find_scratches
 
 _SEARCHED_PIXELS = 1_000_000
@@ -51,7 +52,7 @@ def _find_wide_scratches(pixels: Pixels, threads: int) -> Mask:
     return np.asarray(_resized(whole > 0, (height, width)), np.bool_)
 
 
-def _dirt(lines: list[Lines]) -> float:
+def _dirt(lines: list[Candidates]) -> float:
     """Return how dirty the photo is, from 0 to 1, by the expected number of lines that are damage."""
     logits = np.concatenate([found.logits for found in lines])
     expected = float(np.sum(1 / (1 + np.exp(-logits[logits > _LEAST_LOGIT]))))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rekindle_worker.photo import Mask
+from rekindle_worker.steps.candidates import Candidates
 from rekindle_worker.steps.line_filter import LineResponses, Plane, Ridges, line_responses
 
 _SCALES = 3
@@ -41,24 +42,6 @@ _BIAS = -6.7
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """Candidates of one polarity at one scale."""
-
-    labels: NDArray[np.int32]
-    """Number of the candidate at each pixel of that scale."""
-    numbers: NDArray[np.int64]
-    """Numbers of the candidates among the labels."""
-    logits: NDArray[np.float64]
-    """Log-odds that each is damage, before anything is known about the rest of the photo."""
-
-    def chosen(self, shift: float) -> Mask:
-        """Return the pixels of candidates that are likelier damage than not, when the whole photo adds `shift`."""
-        keep = np.zeros(int(self.labels.max()) + 1, np.bool_)
-        keep[self.numbers[self.logits + shift > 0]] = True
-        return np.asarray(keep[self.labels], np.bool_)
-
-
-@dataclass(frozen=True, slots=True)
 class _Scale:
     """A photo at one scale, and what is known of all its lines."""
 
@@ -81,7 +64,7 @@ class _Evidence:
     possible: Mask
 
 
-def find_lines(brightness: Plane, chroma: Plane, grain: float, *, threads: int) -> list[Lines]:
+def find_lines(brightness: Plane, chroma: Plane, grain: float, *, threads: int) -> list[Candidates]:
     """Return the lines of a photo that may be damage.
 
     Args:
@@ -112,7 +95,7 @@ def _halved(plane: Plane) -> Plane:
     return np.asarray(cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _candidates(scale: _Scale, responses: LineResponses, *, dark: bool) -> Lines:
+def _candidates(scale: _Scale, responses: LineResponses, *, dark: bool) -> Candidates:
     """Join pixels on lines to components, and weigh those that are long, thin and certain somewhere."""
     ridges = responses.dark if dark else responses.bright
     texture = _box(responses.liveliness, _WINDOW)
@@ -128,7 +111,7 @@ def _candidates(scale: _Scale, responses: LineResponses, *, dark: bool) -> Lines
     components = np.asarray(labels, np.int32)
     evidence = _Evidence(ridges, score, texture, possible)
     figures = _figures(scale, evidence, components, numbers, lengths[numbers], dark=dark)
-    return Lines(components, numbers, figures @ np.array(list(_WEIGHTS.values())) + _BIAS)
+    return Candidates(components, numbers, figures @ np.array(list(_WEIGHTS.values())) + _BIAS)
 
 
 def _figures(

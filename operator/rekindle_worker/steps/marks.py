@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rekindle_worker.photo import Mask
+from rekindle_worker.steps.candidates import Candidates
 
 Plane = NDArray[np.float32]
 
@@ -65,23 +66,11 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """Candidates of one kind and polarity."""
+class Marks(Candidates):
+    """Candidates of one kind and polarity, with their sizes."""
 
-    labels: NDArray[np.int32]
-    """H x W: number of the component at each pixel."""
-    numbers: NDArray[np.int64]
-    """Numbers of those components that may be marks."""
     areas: NDArray[np.int64]
     """Their areas in pixels."""
-    logits: NDArray[np.float64]
-    """Log-odds that each is damage, before anything is known about the rest of the photo."""
-
-    def chosen(self, shift: float) -> Mask:
-        """Return the pixels of the marks that are likelier damage than not, when the whole photo adds `shift`."""
-        keep = np.zeros(int(self.labels.max()) + 1, np.bool_)
-        keep[self.numbers[self.logits + shift > 0]] = True
-        return np.asarray(keep[self.labels], np.bool_)
 
 
 def find_marks(evidence: Evidence, wide: Mask, sure: Mask, kind: Kind) -> Marks:
@@ -97,7 +86,7 @@ def find_marks(evidence: Evidence, wide: Mask, sure: Mask, kind: Kind) -> Marks:
     numbers = np.flatnonzero(touched & fits)
     figures = _figures(evidence, wide, np.asarray(labels, np.int32), numbers, diagonals[numbers])
     logits = figures @ np.array(kind.weights) + kind.bias
-    return Marks(np.asarray(labels, np.int32), numbers, areas[numbers], logits)
+    return Marks(np.asarray(labels, np.int32), numbers, logits, areas[numbers])
 
 
 def _figures(
