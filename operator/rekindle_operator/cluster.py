@@ -109,14 +109,15 @@ class Cluster:
         """
         return (await self._request("GET", path, query=query, seconds=seconds)).decode(errors="replace")
 
-    async def list(self, path: str, selector: str = "") -> tuple[list[Json], int]:
-        """Return all objects of a collection, and the resource version of the list.
+    async def list(self, path: str, selector: str = "", fields: str = "") -> tuple[list[Json], int]:
+        """Return all objects of a collection that both selectors choose, and the resource version of the list.
 
         Raises:
             ApiError: They could not be read.
         """
         items: list[Json] = []
-        query = {"limit": str(_PAGE), **({"labelSelector": selector} if selector else {})}
+        chosen = {"labelSelector": selector, "fieldSelector": fields}
+        query = {"limit": str(_PAGE), **{name: value for name, value in chosen.items() if value}}
         while True:
             page = await self.get(path, query)
             items.extend(page.get("items") or [])

@@ -21,6 +21,8 @@ class Resource:
     """What the operator must be allowed to do."""
     subresource_verbs: tuple[tuple[str, str], ...] = ()
     """The same for its subresources: pairs of name and verb."""
+    fields: str = ""
+    """Field selector of what is watched; what leaves it arrives as deleted."""
 
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
         """Return the path of the collection, of one object or of its subresource."""

@@ -58,7 +58,7 @@ class Resync:
                 self.ask(resource, namespace)
 
     async def _list(self, resource: Resource, namespace: str) -> None:
-        items, version = await self._cluster.list(resource.path(namespace), resource.selector)
+        items, version = await self._cluster.list(resource.path(namespace), resource.selector, resource.fields)
         for key in self._cache.replace(resource, namespace, items, version):
             self._queue.add(key)
         self._missing.discard((resource, namespace))

@@ -206,7 +206,9 @@ def _kopf_settings() -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 1.0
     settings.queueing.exit_timeout = 0.5
     for resource in WATCHED:
+        selected = (resource.group, resource.version, resource.plural)
         if resource.selector:
-            selected = (resource.group, resource.version, resource.plural)
             settings.watching.label_selectors[selected] = resource.selector
+        if resource.fields:
+            settings.watching.field_selectors[selected] = resource.fields
     return settings
