@@ -4,7 +4,6 @@ Older news never replaces newer: every object is compared by resource version, a
 cache belongs to one event loop.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -144,10 +143,9 @@ class Cache:
             if pod.running
         ]
 
-    def phases(self) -> dict[str, float]:
-        """Return how many jobs are in each phase."""
-        found = Counter(str(raw.get("status", {}).get("phase") or Phase.PENDING) for raw in self._jobs.values())
-        return {phase.value: float(found.get(phase.value, 0)) for phase in Phase}
+    def jobs(self) -> Iterable[tuple[Key, Json]]:
+        """Return all jobs as the API server sent them."""
+        return self._jobs.items()
 
     def remove_child(self, key: Key, child_uid: str) -> None:
         """Take in that a child does not exist any more."""

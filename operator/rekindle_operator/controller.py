@@ -4,14 +4,13 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
-from rekindle_crds import JobStatus
 from rekindle_operator.apply import Applier
 from rekindle_operator.cache import Cache, Key
 from rekindle_operator.cluster import ApiError
-from rekindle_operator.core.events import notices
 from rekindle_operator.core.observed import Observed
 from rekindle_operator.core.reconcile import reconcile
-from rekindle_operator.emitter import Emitter
+from rekindle_operator.journal import Journal
+from rekindle_operator.jsonlog import about
 from rekindle_operator.metrics import Metrics
 from rekindle_operator.workqueue import LONGEST_BACKOFF, WorkQueue
 
@@ -26,12 +25,12 @@ class Controller:
     """Workers that bring jobs forward, each key by one worker at a time."""
 
     def __init__(
-        self, cache: Cache, queue: WorkQueue[Key], applier: Applier, emitter: Emitter, metrics: Metrics
+        self, cache: Cache, queue: WorkQueue[Key], applier: Applier, journal: Journal, metrics: Metrics
     ) -> None:
         self._cache = cache
         self._queue = queue
         self._applier = applier
-        self._emitter = emitter
+        self._journal = journal
         self._metrics = metrics
 
     async def work(self) -> None:
@@ -56,7 +55,7 @@ class Controller:
             delay, unexpected = self._queue.retry(key, error.retry_after or 0.0, longest), None
         else:
             delay, unexpected = self._queue.retry(key), error
-        extra = {**_names(key), "uid": self._cache.uid(key), "error": str(error), "retry_in": round(delay, 1)}
+        extra = {**about(*key, self._cache.uid(key)), "error": str(error), "retry_in": round(delay, 1)}
         logger.warning("reconcile failed", extra=extra, exc_info=unexpected)
 
     async def _bring_forward(self, key: Key) -> None:
@@ -70,7 +69,7 @@ class Controller:
             decision = reconcile(observed, now)
             self._cache.memory(key).confirmed = False
             if await self._applier.write_status(key, observed, decision.status):
-                self._tell(key, observed, decision.status)
+                self._journal.tell(observed, decision.status)
             elif self._stale(key, observed):
                 continue
             for action in decision.actions:
@@ -85,26 +84,6 @@ class Controller:
         """Whether the job changed or went since it was observed, by our own write or by somebody else's."""
         raw = self._cache.job(key)
         return raw is None or raw["metadata"]["resourceVersion"] != observed.metadata.resource_version
-
-    def _tell(self, key: Key, observed: Observed, status: JobStatus) -> None:
-        before = observed.status
-        for notice in notices(before, status):
-            self._emitter.emit(key.kind, observed.metadata, notice)
-        ended = {attempt.pod_uid for attempt in before.attempts if attempt.reason is not None}
-        for attempt in status.attempts:
-            if attempt.reason is not None and attempt.pod_uid not in ended:
-                self._metrics.attempts.labels(key.kind, attempt.reason).inc()
-        reason = next((c.reason for c in status.conditions if c.type == "Succeeded"), "")
-        if status.phase is not None and status.phase.finished:
-            self._metrics.jobs_finished.labels(key.kind, status.phase.value, reason).inc()
-        if before.phase != status.phase or before.waiting != status.waiting:
-            phase = None if status.phase is None else status.phase.value
-            extra = {**_names(key), "uid": observed.metadata.uid, "phase": phase, "reason": reason}
-            logger.info("job moved", extra=extra)
-
-
-def _names(key: Key) -> dict[str, str]:
-    return {"kind": key.kind, "namespace": key.namespace, "job": key.name}
 
 
 async def run_workers(controller: Controller, count: int) -> None:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from rekindle_crds import GROUP, VERSION, ObjectMeta
 from rekindle_operator.cluster import ApiError, Cluster, Json
 from rekindle_operator.core.events import Notice
+from rekindle_operator.jsonlog import about
+from rekindle_operator.metrics import Metrics
 from rekindle_operator.resources import EVENTS
 
 logger = logging.getLogger(__name__)
@@ -30,8 +32,9 @@ class _Letter:
 class Emitter:
     """Posts the Events of transitions. Its names are derived from what is said, so that nothing is said twice."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, metrics: Metrics) -> None:
         self._cluster = cluster
+        self._metrics = metrics
         self._letters: asyncio.Queue[_Letter] = asyncio.Queue(maxsize=10_000)
 
     def emit(self, kind: str, metadata: ObjectMeta, notice: Notice) -> None:
@@ -39,7 +42,9 @@ class Emitter:
         try:
             self._letters.put_nowait(_Letter(kind, metadata, notice, datetime.now(UTC)))
         except asyncio.QueueFull:
-            logger.warning("event dropped", extra={"reason": notice.reason, "job": metadata.name})
+            self._metrics.events_dropped.labels("overflow").inc()
+            words = about(kind, metadata.namespace, metadata.name, metadata.uid)
+            logger.warning("event dropped", extra={**words, "reason": notice.reason})
 
     async def run(self) -> None:
         """Post Events until cancelled."""
@@ -63,11 +68,17 @@ class Emitter:
                 if error.status == 409:
                     return
                 if error.final or error.status in {403, 404} or wait == _TRIES - 1:
-                    logger.warning("event refused", extra={"reason": letter.notice.reason, "error": str(error)})
+                    self._refused(letter, error)
                     return
                 await asyncio.sleep(error.retry_after or 2**wait)
             else:
+                self._metrics.events_posted.inc()
                 return
+
+    def _refused(self, letter: _Letter, error: ApiError) -> None:
+        self._metrics.events_dropped.labels("refused").inc()
+        words = about(letter.kind, letter.metadata.namespace, letter.metadata.name, letter.metadata.uid)
+        logger.warning("event refused", extra={**words, "reason": letter.notice.reason, "error": str(error)})
 
 
 def _event(letter: _Letter) -> Json:
@@ -77,7 +88,7 @@ def _event(letter: _Letter) -> Json:
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{metadata.name[:230]}.{hashlib.sha256(said.encode()).hexdigest()[:16]}",
+            "name": f"{metadata.name[:230].rstrip('-.')}.{hashlib.sha256(said.encode()).hexdigest()[:16]}",
             "namespace": metadata.namespace,
         },
         "regarding": {

@@ -4,10 +4,18 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 _RENAMED = {"job": "name"}
 """Extra fields whose names a log record keeps for itself."""
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_KOPF_ONLY = frozenset({"settings", "k8s_skip", "k8s_ref"})
+"""Extra fields by which Kopf's own loggers talk to its other parts."""
+
+
+def about(kind: str, namespace: str, name: str, uid: str) -> dict[str, str]:
+    """Return the extra fields of every log line about a job."""
+    return {"kind": kind, "namespace": namespace, "job": name, "uid": uid}
 
 
 class JsonFormatter(logging.Formatter):
@@ -21,11 +29,25 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **{_RENAMED.get(name, name): value for name, value in record.__dict__.items() if name not in _STANDARD},
+            **_extra(record),
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = self.formatStack(record.stack_info)
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    fields = {
+        _RENAMED.get(name, name): value
+        for name, value in record.__dict__.items()
+        if name not in _STANDARD and name not in _KOPF_ONLY
+    }
+    reference = getattr(record, "k8s_ref", None)
+    if isinstance(reference, dict):
+        fields |= {name: reference[name] for name in ("kind", "namespace", "name", "uid") if reference.get(name)}
+    return fields
 
 
 def _wanted(record: logging.LogRecord) -> bool:
@@ -34,10 +56,11 @@ def _wanted(record: logging.LogRecord) -> bool:
 
 
 def configure(level: str) -> None:
-    """Send all log lines to standard error as JSON."""
+    """Send all log lines, and what Python warns of, to standard error as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(_wanted)
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
     logging.getLogger("kopf").setLevel("DEBUG" if level == "DEBUG" else "WARNING")
     logging.getLogger("asyncio").setLevel("WARNING")

@@ -8,11 +8,13 @@ from typing import Any
 from rekindle_operator.apply import Applier
 from rekindle_operator.budget import Budget
 from rekindle_operator.cache import Cache, Key
+from rekindle_operator.census import Census
 from rekindle_operator.cluster import Cluster, OpenGate, configuration, wait_until_answering
 from rekindle_operator.controller import Controller, run_workers
 from rekindle_operator.core.observed import Policy
 from rekindle_operator.emitter import Emitter
 from rekindle_operator.health import HealthServer
+from rekindle_operator.journal import Journal
 from rekindle_operator.metrics import Metrics
 from rekindle_operator.poller import Poller
 from rekindle_operator.preflight import missing
@@ -75,17 +77,18 @@ class Operator:
         self._cache = Cache(policy)
         self._queue: WorkQueue[Key] = WorkQueue()
         self._cluster = Cluster(connection, metrics, OpenGate(), settings.request_timeout_seconds)
-        self._emitter = Emitter(self._cluster)
+        self._emitter = Emitter(self._cluster, metrics)
         self._resync = Resync(self._cluster, self._cache, self._queue, settings.namespaces, settings.resync_seconds)
         self._poller = Poller(self._cluster, self._cache, self._queue, budget)
         applier = Applier(self._cluster, self._cache, budget)
-        self._controller = Controller(self._cache, self._queue, applier, self._emitter, metrics)
+        journal = Journal(self._emitter, metrics)
+        self._controller = Controller(self._cache, self._queue, applier, journal, metrics)
         self._watch = Watch(connection, settings.namespaces, metrics, self._observed, self._resync.ask)
         age = self._watch.streams.age
         self._health = HealthServer(metrics, age, settings.watch_limit_seconds, self._resync.complete.is_set)
-        metrics.gauge("rekindle_queue_depth", "Jobs that wait for a worker.", lambda: {"": float(len(self._queue))})
-        metrics.gauge("rekindle_watch_age_seconds", "Since the least recent watch was heard of.", lambda: {"": age()})
-        metrics.gauge("rekindle_jobs", "Jobs by phase.", self._cache.phases, label="phase")
+        metrics.gauge("rekindle_queue_depth", "Jobs that wait for a worker.", lambda: len(self._queue))
+        metrics.gauge("rekindle_watch_age_seconds", "Since the least recent watch was heard of.", age)
+        Census(self._cache).expose(metrics)
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod

@@ -13,6 +13,7 @@ from rekindle_crds import JobStatus, Label, ObjectMeta
 from rekindle_crds.crd import manifests
 from rekindle_operator.apply import Applier
 from rekindle_operator.cache import Cache, Key
+from rekindle_operator.census import Census
 from rekindle_operator.cluster import Cluster
 from rekindle_operator.controller import Controller
 from rekindle_operator.core.decision import Action
@@ -21,6 +22,7 @@ from rekindle_operator.core.observed import Child, Observed, Pod, Policy
 from rekindle_operator.core.progress import progress_in, tail_of
 from rekindle_operator.emitter import Emitter
 from rekindle_operator.health import HealthServer
+from rekindle_operator.journal import Journal
 from rekindle_operator.metrics import Metrics
 from rekindle_operator.preflight import lacking
 from rekindle_operator.resources import CHILDREN, ENGINES, JOBS, PODS
@@ -140,7 +142,7 @@ def test_older_news_replaces_nothing_and_wakes_nobody(cache):
     assert cache.apply(JOBS["RestoreJob"], raw_job(5, phase="Running")) == set()
     assert cache.apply(JOBS["RestoreJob"], raw_job(4, phase="Running")) == set()
     assert cache.apply(JOBS["RestoreJob"], raw_job(6, phase="Running")) == {KEY}
-    assert cache.phases()["Running"] == 1
+    assert Census(cache).phases()["RestoreJob", "Running"] == 1
 
 
 def test_what_was_deleted_does_not_come_back_by_an_older_list(cache):
@@ -234,7 +236,7 @@ async def test_what_was_decided_for_an_overtaken_job_is_not_done(cache):
     queue: WorkQueue[Key] = WorkQueue()
     ended = asyncio.Event()
     applier = OvertakenApplier(cache, patient, ended)
-    controller = Controller(cache, queue, cast("Applier", applier), cast("Emitter", None), Metrics())
+    controller = Controller(cache, queue, cast("Applier", applier), cast("Journal", None), Metrics())
     queue.add(KEY)
     work = asyncio.create_task(controller.work())
     await asyncio.wait_for(ended.wait(), 5)
@@ -256,7 +258,7 @@ class Pillar:
 
 async def test_a_note_in_any_script_has_the_bytes_that_an_event_may_have():
     cluster = Pillar()
-    emitter = Emitter(cast("Cluster", cluster))
+    emitter = Emitter(cast("Cluster", cluster), Metrics())
     run = asyncio.create_task(emitter.run())
     metadata = ObjectMeta(name="photo", namespace="photos", uid="u1")
     emitter.emit("RestoreJob", metadata, Notice("Warning", "Unschedulable", "нет" * 400, "Wait"))

@@ -72,7 +72,7 @@ def test_probes_and_metrics_answer(api, operator):
     api.restore()
     api.until_waiting("EngineNotFound")
     page = httpx.get(f"{operator.url}/metrics").text
-    assert 'rekindle_jobs{phase="Pending"} 1.0' in page
+    assert 'rekindle_jobs{kind="RestoreJob",phase="Pending"} 1.0' in page
     assert "rekindle_queue_depth 0.0" in page
     assert "rekindle_watch_age_seconds" in page
     assert 'rekindle_api_requests_total{code="200",verb="PATCH"} 1.0' in page
