@@ -4,7 +4,8 @@ Models and pure functions on them live here; the YAML beside this package and do
 No I/O, no Kubernetes client and no other room may be imported.
 """
 
-from rekindle_crds.engine import Engine, EngineSpec, EngineStatus, Operation
+from rekindle_crds.animation import AnimationJob, AnimationJobSpec, AnimationParameters, AnimationSource
+from rekindle_crds.engine import Engine, EngineSpec, EngineStatus, Operation, Speed
 from rekindle_crds.exits import ExitCode
 from rekindle_crds.labels import Label
 from rekindle_crds.meta import GROUP, VERSION, Condition, ObjectMeta
@@ -21,6 +22,7 @@ from rekindle_crds.status import (
     Provenance,
     Result,
     Run,
+    Suspension,
     Waiting,
 )
 from rekindle_crds.task import Manifest, ProgressLine, StepRecord, Task, TerminationMessage
@@ -28,6 +30,10 @@ from rekindle_crds.task import Manifest, ProgressLine, StepRecord, Task, Termina
 __all__ = [
     "GROUP",
     "VERSION",
+    "AnimationJob",
+    "AnimationJobSpec",
+    "AnimationParameters",
+    "AnimationSource",
     "Attempt",
     "Condition",
     "Engine",
@@ -53,7 +59,9 @@ __all__ = [
     "Result",
     "Run",
     "SourceLocation",
+    "Speed",
     "StepRecord",
+    "Suspension",
     "Task",
     "TerminationMessage",
     "Waiting",

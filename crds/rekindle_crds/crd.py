@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from rekindle_crds.animation import AnimationJob
 from rekindle_crds.engine import Engine
 from rekindle_crds.meta import GROUP, VERSION, Contract
 from rekindle_crds.restore import RestoreJob
@@ -71,6 +72,13 @@ RESTORE_JOB = Resource(
     columns=_JOB_COLUMNS,
     selectable=(".status.phase", ".spec.engineName"),
 )
+ANIMATION_JOB = Resource(
+    model=AnimationJob,
+    plural="animationjobs",
+    short_names=("ajob",),
+    columns=_JOB_COLUMNS,
+    selectable=(".status.phase", ".spec.engineName"),
+)
 ENGINE = Resource(
     model=Engine,
     plural="engines",
@@ -78,14 +86,23 @@ ENGINE = Resource(
     columns=(
         Column("Operations", ".spec.operations"),
         Column("Default", ".spec.default", "boolean"),
-        Column("Running", ".status.running", "integer"),
-        Column("Waiting", ".status.waiting", "integer"),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
+        Column("Running", ".status.running", "integer"),
+        Column("Limit", ".spec.maxRunning", "integer", description="At most so many jobs run at once."),
+        Column("Waiting", ".status.waiting", "integer"),
         _AGE,
+        Column(
+            "ms/MP",
+            '.status.speeds[?(@.operation=="Restore")].millisecondsPerMegapixel',
+            "integer",
+            priority=1,
+            description="Measured milliseconds per megapixel of a restoration.",
+        ),
         Column("Image", ".spec.image", priority=1),
     ),
 )
-RESOURCES = (RESTORE_JOB, ENGINE)
+RESOURCES = (RESTORE_JOB, ANIMATION_JOB, ENGINE)
 
 
 def manifest(resource: Resource) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from rekindle_crds.meta import (
     ObjectName,
     cel,
     list_map,
+    one_of_each,
 )
 
 Quantity = Annotated[
@@ -120,17 +121,6 @@ class Weights(Contract):
 class EngineSpec(Contract):
     """Which image processes photos, and how its pods look."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                cel(
-                    "!has(self.maxRunning)",
-                    "maxRunning is reserved and not acted on by this version of Rekindle; leave it out",
-                )
-            ]
-        }
-    )
-
     operations: Annotated[list[Operation], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)]
     """What the engine can do."""
     image: Annotated[str, StringConstraints(min_length=1, max_length=256)]
@@ -162,9 +152,19 @@ class EngineSpec(Contract):
     weights: Weights | None = None
     """Volume with model weights."""
     max_running: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """At most this many jobs run on the Engine at once; the others wait."""
+    """At most this many jobs run on the Engine at once; the others wait, by priority, then fair between owners (label
+    rekindle.dev/owner), then first come. Jobs that name a Kueue queue are not counted."""
     default: bool = False
     """Whether jobs that name no Engine use this one. Among several defaults the oldest is taken."""
+
+
+class Speed(Contract):
+    """How fast an Engine was of late."""
+
+    operation: Operation
+    """What was done."""
+    milliseconds_per_megapixel: Annotated[int, Field(ge=0, le=2**53)]
+    """Processing time per megapixel of the source; the last results count most."""
 
 
 class EngineStatus(Contract):
@@ -178,8 +178,10 @@ class EngineStatus(Contract):
     """How many jobs run on it now."""
     waiting: Annotated[int, Field(ge=0)] | None = None
     """How many jobs wait for it now."""
-    milliseconds_per_megapixel: Annotated[int, Field(ge=0)] | None = None
-    """Measured processing time per megapixel of the source, over the last results."""
+    speeds: Annotated[
+        list[Speed], Field(max_length=8, json_schema_extra=list_map("operation")), one_of_each("operation")
+    ] = []
+    """Measured processing time for each operation."""
 
 
 class Engine(Contract):

@@ -94,6 +94,11 @@ def cel(rule: str, message: str) -> dict[str, Any]:
     return {"rule": rule, "message": message}
 
 
+def immutable(field: str, kind: str) -> dict[str, Any]:
+    """Return the schema extension of a field that never changes."""
+    return {"x-kubernetes-validations": [cel("self == oldSelf", f"{field} is immutable; create another {kind}")]}
+
+
 class Contract(BaseModel):
     """Base of every model: camelCase on the wire, immutable in memory, unknown fields of a newer version ignored."""
 

@@ -26,6 +26,41 @@ class Reason(StrEnum):
         "EngineMismatch",
         "The Engine does not offer this operation. The job waits; change engineName or the Engine's operations.",
     )
+    ENGINE_NOT_READY = (
+        "EngineNotReady",
+        "The Engine's Ready condition is not true: it names a ServiceAccount or a PersistentVolumeClaim that does not "
+        "exist. The job waits and starts when the Engine is ready.",
+    )
+    ENGINE_FULL = (
+        "EngineFull",
+        "As many jobs as the Engine's maxRunning allows are running; status.waiting has the position.",
+    )
+    NAMESPACE_FULL = (
+        "NamespaceFull",
+        "As many jobs as the operator's settings allow in a namespace are running; status.waiting has the position.",
+    )
+    AWAITING_QUEUE_ADMISSION = "AwaitingQueueAdmission", "Kueue has not admitted the job yet: spec.queueName decides."
+    RESTORE_JOB_NOT_FOUND = (
+        "RestoreJobNotFound",
+        "The RestoreJob that the animation is to be made of does not exist. The job waits and starts when it has "
+        "succeeded.",
+    )
+    WAITING_FOR_RESTORE_JOB = (
+        "WaitingForRestoreJob",
+        "The RestoreJob that the animation is to be made of has not ended.",
+    )
+    RESTORE_JOB_FAILED = "RestoreJobFailed", "The RestoreJob failed, so that there is nothing to animate."
+    RESTORE_JOB_CANCELLED = "RestoreJobCancelled", "The RestoreJob was cancelled, so that there is nothing to animate."
+    RESTORE_JOB_GONE = (
+        "RestoreJobGone",
+        "The RestoreJob was deleted before it ended, so that there is nothing to animate.",
+    )
+    SUSPENDING = "Suspending", "spec.suspend was set; the pod is being stopped."
+    SUSPENDED = (
+        "Suspended",
+        "spec.suspend keeps the job from running; set it to false to go on. An attempt that was stopped so costs no "
+        "retry.",
+    )
     WAITING_FOR_POD = "WaitingForPod", "The child Job exists; its pod was not created or scheduled yet."
     UNSCHEDULABLE = "Unschedulable", "No node can take the pod: the message of the scheduler says what is missing."
     IMAGE_PULL_FAILED = (
@@ -73,15 +108,32 @@ class Reason(StrEnum):
     TRANSIENT_FAILURE = "TransientFailure", "The engine failed for a reason that it calls transient."
     ENGINE_ERROR = "EngineError", "The engine failed by a bug of its own; see the last log lines of the attempt."
     KILLED = "Killed", "The container was killed by a signal."
-    DISRUPTED = "Disrupted", "The pod was evicted, preempted or lost with its node. It costs no retry."
+    EVICTED = "Evicted", "The pod was evicted, by a drained node or one that ran short of resources. It costs no retry."
+    PREEMPTED = "Preempted", "The pod made room for a pod of higher priority. It costs no retry."
+    NODE_LOST = "NodeLost", "The pod's node went away or does not answer. It costs no retry."
+    DISRUPTED = "Disrupted", "The pod was disrupted for another reason; the message says which. It costs no retry."
     POD_DELETED = "PodDeleted", "The pod was deleted by somebody before it ended."
     RETRIES_EXHAUSTED = "RetriesExhausted", "Every attempt failed; the message names the last reason."
     TOO_MANY_DISRUPTIONS = "TooManyDisruptions", "More than 10 pods of the job were disrupted."
     RESULT_MISSING = "ResultMissing", "The container exited with 0 and left no valid result."
     CHILD_REFUSED = (
         "ChildRefused",
-        "The API server refused the child Job; it says why. What may pass, like a quota, is waited for; "
-        "a child that is invalid fails the job: correct the Engine and make another job.",
+        "The API server refused the child Job; it says why. What may pass is waited for; a child that is invalid fails "
+        "the job: correct the Engine and make another job.",
+    )
+    QUOTA_EXCEEDED = (
+        "QuotaExceeded",
+        "A ResourceQuota of the namespace has no room for the job. The job waits and starts when there is.",
+    )
+    POD_REFUSED = (
+        "PodRefused",
+        "The API server refuses the pod; the message says why. The job waits: correct the Engine or the namespace.",
+    )
+    NAMESPACE_TERMINATING = "NamespaceTerminating", "The namespace is being deleted, and the job with it."
+    INVALID_STATUS = (
+        "InvalidStatus",
+        "The API server refused the job's status: the CustomResourceDefinitions do not fit the operator's version. "
+        "Install those of the operator's version and make another job.",
     )
     CHILD_CONFLICT = (
         "ChildConflict",

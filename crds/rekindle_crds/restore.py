@@ -1,12 +1,12 @@
 """RestoreJob: one photo to restore."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from rekindle_crds.lifecycle import NOT_YET_RULES, Lifecycle
-from rekindle_crds.meta import API_VERSION, ApiVersion, Contract, ObjectMeta, cel
+from rekindle_crds.lifecycle import Lifecycle
+from rekindle_crds.meta import API_VERSION, ApiVersion, Contract, ObjectMeta, cel, immutable
 from rekindle_crds.s3 import OutputLocation, SourceLocation
 from rekindle_crds.status import JobStatus
 
@@ -72,10 +72,6 @@ class RestoreParameters(Contract):
     """Quality of a JPEG or WebP result."""
 
 
-def _immutable(name: str) -> dict[str, Any]:
-    return {"x-kubernetes-validations": [cel("self == oldSelf", f"{name} is immutable; create another RestoreJob")]}
-
-
 class RestoreJobSpec(Lifecycle):
     """What to restore, where to put the result, and how to run it."""
 
@@ -86,16 +82,17 @@ class RestoreJobSpec(Lifecycle):
                     "self.source.bucket != self.output.bucket || !self.source.key.startsWith(self.output.prefix + '/')",
                     "source must not lie under output.prefix",
                 ),
-                *NOT_YET_RULES,
             ]
         }
     )
 
-    source: Annotated[SourceLocation, Field(json_schema_extra=_immutable("source"))]
+    source: Annotated[SourceLocation, Field(json_schema_extra=immutable("source", "RestoreJob"))]
     """The photo in S3. Immutable."""
-    output: Annotated[OutputLocation, Field(json_schema_extra=_immutable("output"))]
+    output: Annotated[OutputLocation, Field(json_schema_extra=immutable("output", "RestoreJob"))]
     """Where the result goes; a prefix that no other job uses. Immutable."""
-    restore: Annotated[RestoreParameters, Field(json_schema_extra=_immutable("restore"))] = RestoreParameters()
+    restore: Annotated[RestoreParameters, Field(json_schema_extra=immutable("restore", "RestoreJob"))] = (
+        RestoreParameters()
+    )
     """What to do to the photo. Immutable."""
 
 

@@ -16,7 +16,7 @@ from rekindle_crds.meta import (
     list_map,
     one_of_each,
 )
-from rekindle_crds.s3 import OutputKey
+from rekindle_crds.s3 import OutputKey, SourceLocation
 
 MAX_ATTEMPTS = 10
 MAX_LOG_LINES = 10
@@ -48,6 +48,8 @@ class Progress(Contract):
     """Share of the work that is done, from 0 to 100."""
     stage: Annotated[str, StringConstraints(min_length=1, max_length=32)]
     """The step that runs now, as the engine calls it."""
+    estimated_completion_time: Time | None = None
+    """About when the attempt will end, by the measured speed of the Engine; absent as long as nothing was measured."""
 
 
 class Waiting(Contract):
@@ -92,13 +94,15 @@ class OutputName(StrEnum):
     RESULT = "Result"
     PREVIEW = "Preview"
     THUMBNAIL = "Thumbnail"
+    POSTER = "Poster"
 
 
 class Output(Contract):
     """One object that the engine wrote."""
 
     name: OutputName
-    """What the object is: the full-size Result, a Preview for screens, or a Thumbnail for lists."""
+    """What the object is: the full-size Result, a Preview for screens, a Thumbnail for lists, or the still Poster of an
+    animation."""
     key: OutputKey
     """Its key in the bucket of spec.output."""
     sha256: Sha256
@@ -111,6 +115,8 @@ class Output(Contract):
     """Its height in pixels."""
     media_type: Annotated[str, StringConstraints(max_length=64)]
     """Its media type, for example image/jpeg."""
+    duration_milliseconds: Annotated[int, Field(ge=1, le=86_400_000)] | None = None
+    """Length of a video in milliseconds; absent for a still image."""
 
 
 class Model(Contract):
@@ -167,6 +173,17 @@ class Run(Contract):
     """Uid of the child Job."""
 
 
+class Suspension(Contract):
+    """How often and for how long the job was suspended."""
+
+    count: Annotated[int, Field(ge=1)]
+    """How many times."""
+    seconds: Annotated[int, Field(ge=0)] = 0
+    """For how long in all, without the suspension that lasts."""
+    since: Time | None = None
+    """When the suspension that lasts began; absent when the job is not suspended."""
+
+
 class JobStatus(Contract):
     """What the operator knows of the job. Only the operator writes it."""
 
@@ -191,6 +208,12 @@ class JobStatus(Contract):
     """The last attempts, oldest first."""
     disruptions: Annotated[int, Field(ge=0)] | None = None
     """How many attempts were disrupted; they cost no retry."""
+    failures: Annotated[int, Field(ge=0)] | None = None
+    """How many attempts failed; more than spec.backoffLimit end the job."""
+    source: SourceLocation | None = None
+    """The photo that an AnimationJob reads: that of its spec, or the result of its RestoreJob."""
+    suspension: Suspension | None = None
+    """Absent when the job was never suspended."""
     result: Result | None = None
     """What the job made."""
     start_time: Time | None = None

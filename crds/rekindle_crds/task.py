@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from rekindle_crds.animation import AnimationParameters
 from rekindle_crds.engine import Operation
-from rekindle_crds.meta import API_VERSION, ApiVersion, Clipped, Contract, Sha256, Time
+from rekindle_crds.meta import API_VERSION, FITS_INT64, ApiVersion, Clipped, Contract, Sha256, Time
 from rekindle_crds.restore import RestoreParameters
 from rekindle_crds.s3 import OutputLocation, SourceLocation
 from rekindle_crds.status import MAX_LOG_LINES, LogLine, Output, Provenance, Result
@@ -41,12 +42,17 @@ class Task(Contract):
     """Where the result goes."""
     restore: RestoreParameters | None = None
     """Parameters of the operation Restore."""
+    animation: AnimationParameters | None = None
+    """Parameters of the operation Animate."""
 
     @property
     def digest(self) -> str:
         """SHA-256 over what decides the result; two pods of one job have the same, whatever Engine runs them."""
         decisive = self.model_dump(
-            mode="json", by_alias=True, include={"operation", "source", "output", "restore"}, exclude_none=True
+            mode="json",
+            by_alias=True,
+            include={"operation", "source", "output", "restore", "animation"},
+            exclude_none=True,
         )
         return hashlib.sha256(json.dumps(decisive, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -58,6 +64,8 @@ class ProgressLine(Contract):
     """The step that runs now."""
     percent: Annotated[int, Field(ge=0, le=100)]
     """Share of the whole work that is done."""
+    source_pixels: Annotated[int, Field(ge=1), FITS_INT64] | None = None
+    """Width times height of the source, once it is known; the time of completion is estimated from it."""
 
 
 class TerminationMessage(Contract):

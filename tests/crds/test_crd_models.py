@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from rekindle_crds import (
+    AnimationJob,
     Engine,
     ExitCode,
     JobStatus,
@@ -163,7 +164,7 @@ def test_every_field_of_the_models_is_described():
     def fields(model: Any) -> dict[str, FieldInfo]:
         return dict(model.model_fields)
 
-    for model in (RestoreJob, Engine):
+    for model in (RestoreJob, AnimationJob, Engine):
         for part in ("spec", "status"):
             annotation = fields(model)[part].annotation
             assert annotation is not None

@@ -8,12 +8,13 @@ import pytest
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
-from rekindle_crds.crd import ENGINE, RESTORE_JOB, Resource
+from rekindle_crds.crd import ANIMATION_JOB, ENGINE, RESTORE_JOB, Resource
 from rekindle_crds.meta import GROUP, VERSION
 
 pytestmark = pytest.mark.stack
 
 RESTORE = {"source": {"bucket": "photos", "key": "in/a.jpg"}, "output": {"bucket": "photos", "prefix": "out/a"}}
+ANIMATION = {"source": {"restoreJobName": "first"}, "output": {"bucket": "photos", "prefix": "out/a"}}
 ENGINE_SPEC = {"operations": ["Restore"], "image": "example.com/engine:1"}
 
 
@@ -57,9 +58,18 @@ GOOD = [
     (RESTORE_JOB, "cancel", True),
     (RESTORE_JOB, "startDeadlineSeconds", 60),
     (RESTORE_JOB, "activeDeadlineSeconds", 60),
+    (RESTORE_JOB, "priority", -5),
+    (RESTORE_JOB, "queueName", "team-a"),
+    (RESTORE_JOB, "suspend", True),
+    (RESTORE_JOB, "ttlSecondsAfterSucceeded", 0),
+    (RESTORE_JOB, "ttlSecondsAfterFailed", 86_400),
     (RESTORE_JOB, "source.key", "Grandma's photo (1912) ü.jpg"),
     (RESTORE_JOB, "source.key", "out/another.jpg"),
     (RESTORE_JOB, "output.prefix", "users/0f-1/photos/a_b/attempts/1"),
+    (ANIMATION_JOB, "source", {"bucket": "photos", "key": "in/a.jpg"}),
+    (ANIMATION_JOB, "animation.durationSeconds", 30),
+    (ANIMATION_JOB, "animation.resolution", "1080p"),
+    (ENGINE, "maxRunning", 3),
     (ENGINE, "operations", ["Restore", "Animate"]),
     (ENGINE, "resources", {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"nvidia.com/gpu": 1}}),
     (ENGINE, "env", [{"name": "A", "value": ""}]),
@@ -87,11 +97,16 @@ BAD = [
     (RESTORE_JOB, "backoffLimit", 11, "less than or equal to 10"),
     (RESTORE_JOB, "engineName", "Upper", "should match"),
     (RESTORE_JOB, "startDeadlineSeconds", 0, "greater than or equal to 1"),
-    (RESTORE_JOB, "priority", 5, "not acted on"),
-    (RESTORE_JOB, "queueName", "team", "not acted on"),
-    (RESTORE_JOB, "suspend", False, "not acted on"),
-    (RESTORE_JOB, "ttlSecondsAfterSucceeded", 1, "not acted on"),
-    (RESTORE_JOB, "ttlSecondsAfterFailed", 1, "not acted on"),
+    (RESTORE_JOB, "priority", 1_000_001, "less than or equal to 1000000"),
+    (RESTORE_JOB, "queueName", "Team A", "should match"),
+    (RESTORE_JOB, "ttlSecondsAfterFailed", -1, "greater than or equal to 0"),
+    (ANIMATION_JOB, "source", {}, "set either bucket and key, or restoreJobName"),
+    (ANIMATION_JOB, "source", {"bucket": "photos"}, "set either bucket and key, or restoreJobName"),
+    (ANIMATION_JOB, "source.bucket", "photos", "set either bucket and key, or restoreJobName"),
+    (ANIMATION_JOB, "source", {"bucket": "photos", "key": "out/a/b.jpg"}, "must not lie under output.prefix"),
+    (ANIMATION_JOB, "animation.style", "Dance", "Unsupported value"),
+    (ANIMATION_JOB, "animation.durationSeconds", 31, "less than or equal to 30"),
+    (ANIMATION_JOB, "animation.resolution", "4k", "Unsupported value"),
     (ENGINE, "operations", [], "at least 1"),
     (ENGINE, "operations", ["Restore", "Restore"], "Duplicate value"),
     (ENGINE, "operations", ["Fly"], "Unsupported value"),
@@ -105,14 +120,14 @@ BAD = [
     ),
     (ENGINE, "env", [{"name": "REKINDLE_TASK", "value": "x"}], "set by the operator"),
     (ENGINE, "env", [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}], "Duplicate value"),
-    (ENGINE, "maxRunning", 3, "not acted on"),
+    (ENGINE, "maxRunning", 0, "greater than or equal to 1"),
     (ENGINE, "scratchSize", "big", "should match"),
     (ENGINE, "resources", {"limits": {"memory": "lots"}}, "should match"),
 ]
 
 
 def spec_of(resource: Resource) -> dict[str, Any]:
-    return RESTORE if resource is RESTORE_JOB else ENGINE_SPEC
+    return {"RestoreJob": RESTORE, "AnimationJob": ANIMATION, "Engine": ENGINE_SPEC}[resource.kind]
 
 
 @pytest.mark.parametrize(("resource", "path", "value"), GOOD, ids=lambda v: getattr(v, "kind", None))
@@ -181,7 +196,7 @@ def test_jobs_can_be_selected_by_engine_and_found_by_short_name_and_category(api
 
 
 def test_kubectl_explain_describes_every_field(control_plane):
-    for resource in ("restorejobs", "engines"):
+    for resource in ("restorejobs", "animationjobs", "engines"):
         for part in ("spec", "status"):
             text = control_plane.kubectl("explain", f"{resource}.{part}", "--recursive=false")
             assert "<no description>" not in text
