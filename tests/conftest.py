@@ -46,7 +46,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Control
     from rekindle_crds.crd import manifests
     from rekindle_dev.controlplane import ControlPlane
 
-    with ControlPlane.start(tmp_path_factory.mktemp("control-plane")) as plane:
+    with ControlPlane.start(tmp_path_factory.mktemp("control-plane"), audited=True) as plane:
         plane.apply(manifests())
         yield plane
 

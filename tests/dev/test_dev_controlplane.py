@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rekindle_dev.controlplane import ControlPlane
+from rekindle_dev.controlplane import ControlPlane, audit
 from rekindle_dev.controlplane.programs import COMPONENTS, PlainReport, find_programs
 from rekindle_dev.processes import PartError
 
@@ -58,6 +58,16 @@ def test_the_job_controller_makes_pods_and_the_scheduler_looks_for_a_node(
     eventually(lambda: control_plane.kubectl("get", "pod", "-n", namespace, "-o", "name") == "")
 
 
+def test_the_audit_log_counts_the_writes_of_one_program(control_plane: ControlPlane, namespace: str) -> None:
+    control_plane.kubectl("create", "configmap", "counted", "-n", namespace)
+    control_plane.kubectl("get", "configmap", "counted", "-n", namespace)
+    control_plane.kubectl("create", "configmap", "counted", "-n", namespace, check=False)
+    control_plane.kubectl("delete", "configmap", "counted", "-n", namespace)
+    counted = {("create", "configmaps"): 1, ("delete", "configmaps"): 1}
+    assert counted.items() <= audit.writes(control_plane.audit_log, "kubectl", namespace).items()
+    assert not audit.writes(control_plane.audit_log, "someone-else", namespace)
+
+
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_component_comes_back_with_everything_in_place(
     control_plane: ControlPlane, namespace: str, component: str
@@ -88,7 +98,7 @@ def test_a_second_control_plane_runs_beside_the_first_and_dies_with_its_parent(
     parent = run_script(f"""
 import time
 from pathlib import Path
-from rekindle_dev.controlplane import ControlPlane
+from rekindle_dev.controlplane import ControlPlane, audit
 plane = ControlPlane.start(Path({str(tmp_path)!r}))
 print(plane.server, flush=True)
 time.sleep(600)

@@ -21,6 +21,13 @@ class Files:
     service_account: KeyPair
     tokens: Path
     kubeconfig: Path
+    audit_policy: Path | None = None
+    """Which requests the API server writes to `audit_log`; none when left out."""
+
+    @property
+    def audit_log(self) -> Path:
+        """The audit log: one JSON object a line."""
+        return self.directory / "audit.log"
 
 
 def commands(files: Files, ports: Mapping[str, list[int]]) -> dict[str, list[str]]:
@@ -74,7 +81,14 @@ def _apiserver(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
         f"--kubelet-client-key={files.kubelet_client.key}",
         # A loopback address cannot stand in the Endpoints of the service "kubernetes".
         "--endpoint-reconciler-type=none",
+        *_audit(files),
     ]
+
+
+def _audit(files: Files) -> list[str]:
+    if files.audit_policy is None:
+        return []
+    return [f"--audit-policy-file={files.audit_policy}", f"--audit-log-path={files.audit_log}"]
 
 
 def _controller_manager(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
@@ -89,7 +103,8 @@ def _controller_manager(files: Files, ports: Mapping[str, list[int]]) -> list[st
 
 
 def _scheduler(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
-    return _client(files, ports["kube-scheduler"][0])
+    # With the usual limit of 50 requests a second many small pods wait for it alone.
+    return [*_client(files, ports["kube-scheduler"][0]), "--kube-api-qps=500", "--kube-api-burst=1000"]
 
 
 def _client(files: Files, port: int) -> list[str]:

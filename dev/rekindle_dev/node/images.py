@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from rekindle_dev.node.apiserver import Object
-from rekindle_dev.node.states import Waiting
+from rekindle_dev.node.scripts import Script
+from rekindle_dev.node.states import Waiting, all_containers
 
 
 class UnknownImageError(Exception):
@@ -27,11 +28,17 @@ class UnknownImageError(Exception):
 
 
 class Images:
-    """Commands by image name."""
+    """Commands, and scripts of idle pods, by image name."""
 
-    def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, commands: Mapping[str, Sequence[str]], scripts: Mapping[str, Script] | None = None) -> None:
         self._commands = {_full_name(name): tuple(command) for name, command in commands.items()}
+        self._scripts = {_full_name(name): script for name, script in (scripts or {}).items()}
         self._names = sorted(commands)
+
+    def script(self, pod: Object) -> Script | None:
+        """Return what plays a pod of one container; None for a pod that runs commands."""
+        containers = all_containers(pod)
+        return self._scripts.get(_full_name(containers[0]["image"])) if len(containers) == 1 else None
 
     def entry_point(self, container: Object) -> tuple[str, ...]:
         """Return the command that stands for the entry point of a container's image.

@@ -28,6 +28,8 @@ class ProcessNode:
         name: str = "process-node",
         *,
         client_authority: Path | None = None,
+        scripts: Mapping[str, str] | None = None,
+        pods: int = 110,
     ) -> Self:
         """Start a node and wait until it is registered.
 
@@ -37,16 +39,21 @@ class ProcessNode:
             images: the command that stands for each image's entry point, by image name.
             name: name of the Node object.
             client_authority: certificates (PEM) that vouch for clients of the node; the cluster's own when left out.
+            scripts: `MODULE:FUNCTION` that plays each image of idle pods, as `rekindle_dev.node.scripts` says.
+            pods: how many pods the node takes.
 
         Raises:
             PartError: when the node does not get ready; the message has the last lines of its log.
         """
         command = [sys.executable, "-m", "rekindle_dev.node", "--kubeconfig", str(kubeconfig), "--name", name]
+        command += ["--pods", str(pods)]
         ready = directory / "ready"
         ready.unlink(missing_ok=True)
         command += ["--directory", str(directory), "--ready-file", str(ready)]
         for image, entry_point in images.items():
             command += ["--image", f"{image}={shlex.join(entry_point)}"]
+        for image, function in (scripts or {}).items():
+            command += ["--idle-image", f"{image}={function}"]
         if client_authority:
             command += ["--client-ca", str(client_authority)]
         child = Child.start(Program(name, tuple(command)), directory / "node.log")

@@ -6,7 +6,7 @@ import logging
 import secrets
 import signal
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rekindle_dev.node import access, limits, warden
@@ -16,6 +16,7 @@ from rekindle_dev.node.events import EventRecorder
 from rekindle_dev.node.images import Images
 from rekindle_dev.node.pods import Pods
 from rekindle_dev.node.registration import Registration
+from rekindle_dev.node.scripts import Script
 from rekindle_dev.node.server import serve
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,11 @@ class Settings:
     """Everything that the node and its pods write."""
     images: Mapping[str, Sequence[str]]
     """The command that stands for each image's entry point."""
+    scripts: Mapping[str, Script] = field(default_factory=dict)
+    """The script that stands for each image of idle pods."""
     name: str = "process-node"
+    pods: int = 110
+    """How many pods the node takes."""
     client_authority: Path | None = None
     """Certificates (PEM) that vouch for clients of the node; those of the kubeconfig when left out."""
     ready_file: Path | None = None
@@ -58,7 +63,8 @@ async def run(settings: Settings) -> None:
         last_will = warden.start(instance)
         try:
             async with await ApiServer.connect(settings.kubeconfig) as api:
-                facilities = Facilities(api, Images(settings.images), EventRecorder(api, settings.name), instance)
+                images = Images(settings.images, settings.scripts)
+                facilities = Facilities(api, images, EventRecorder(api, settings.name), instance)
                 await _run_registered(settings, facilities, Pods(facilities, settings.name, pods_folder))
         finally:
             last_will.communicate()
@@ -72,7 +78,7 @@ async def _run_registered(settings: Settings, facilities: Facilities, pods: Pods
     context = access.server_context(settings.name, settings.directory, authority)
     server, port = await serve(pods, access.Gate(api, settings.name), context)
     try:
-        registration = Registration(api, settings.name, port)
+        registration = Registration(api, settings.name, port, settings.pods)
         await registration.register()
         if settings.ready_file:
             settings.ready_file.write_text(f"{port}\n")

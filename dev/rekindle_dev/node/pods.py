@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rekindle_dev.node.apiserver import Changed, Listed, Object
 from rekindle_dev.node.container import Facilities
+from rekindle_dev.node.idle import IdlePod
 from rekindle_dev.node.podrunner import PodRunner
 
 _log = logging.getLogger(__name__)
@@ -18,13 +19,14 @@ class Pods:
 
     def __init__(self, facilities: Facilities, node: str, directory: Path) -> None:
         self._facilities, self._node, self._directory = facilities, node, directory
-        self._runners: dict[str, PodRunner] = {}
+        self._runners: dict[str, PodRunner | IdlePod] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __iter__(self) -> Iterator[PodRunner]:
-        return iter(list(self._runners.values()))
+        """Yield the runners of the pods that have processes."""
+        return iter([runner for runner in self._runners.values() if isinstance(runner, PodRunner)])
 
-    def find(self, namespace: str, name: str) -> PodRunner | None:
+    def find(self, namespace: str, name: str) -> PodRunner | IdlePod | None:
         """Return the runner of the newest pod of this name."""
         found = [
             runner
@@ -66,7 +68,12 @@ class Pods:
             return
         metadata = pod["metadata"]
         _log.info("pod taken namespace=%s pod=%s uid=%s", metadata["namespace"], metadata["name"], uid)
-        runner = PodRunner(self._facilities, pod, self._directory / uid)
+        script = self._facilities.images.script(pod)
+        runner = (
+            PodRunner(self._facilities, pod, self._directory / uid)
+            if script is None
+            else IdlePod(self._facilities, pod, script)
+        )
         self._runners[uid] = runner
         self._tasks[uid] = asyncio.create_task(self._live(uid, runner))
 
@@ -74,7 +81,7 @@ class Pods:
         if runner := self._runners.get(uid):
             runner.vanish()
 
-    async def _live(self, uid: str, runner: PodRunner) -> None:
+    async def _live(self, uid: str, runner: PodRunner | IdlePod) -> None:
         try:
             await runner.run()
         except Exception:  # noqa: BLE001 - one pod's fault must not end the others

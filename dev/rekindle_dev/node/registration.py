@@ -26,8 +26,8 @@ _log = logging.getLogger(__name__)
 class Registration:
     """Keeps one node registered."""
 
-    def __init__(self, api: ApiServer, name: str, port: int) -> None:
-        self._api, self._name, self._port = api, name, port
+    def __init__(self, api: ApiServer, name: str, port: int, pods: int) -> None:
+        self._api, self._name, self._port, self._pods = api, name, port, pods
         self._path = f"/api/v1/nodes/{name}"
         self._version = ""
         self._since = now()
@@ -129,8 +129,8 @@ class Registration:
             for kind, (reason, message) in _PRESSURES.items()
         ]
         return {
-            "capacity": capacity(),
-            "allocatable": capacity(),
+            "capacity": capacity(self._pods),
+            "allocatable": capacity(self._pods),
             "conditions": [*pressures, {"type": "Ready", **state, **times}],
             "addresses": [{"type": "InternalIP", "address": ADDRESS}, {"type": "Hostname", "address": self._name}],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._port}},

@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from rekindle_dev.node.access import Gate
+from rekindle_dev.node.idle import IdlePod
 from rekindle_dev.node.logs import LogQuery, read
 from rekindle_dev.node.podrunner import PodRunner
 from rekindle_dev.node.pods import Pods
@@ -56,6 +57,8 @@ async def _logs(request: web.Request, pods: Pods) -> web.StreamResponse:
         query = _query(request)
     except ValueError as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from error
+    if isinstance(runner, IdlePod):
+        return web.Response(body=runner.log(query), content_type="text/plain")
     previous = request.query.get("previous") == "true"
     starts = _starts(runner, container)
     if previous:

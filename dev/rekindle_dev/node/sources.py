@@ -84,14 +84,14 @@ def resource(pod: Object, container: str, reference: Object) -> str:
     return str(quantity.whole(given, divisor if quantity.parse(divisor) else "1"))
 
 
-def capacity() -> dict[str, str]:
-    """Return what this machine has, in Kubernetes' notation, by resource."""
+def capacity(pods: int = 110) -> dict[str, str]:
+    """Return what this machine has, and how many pods it takes, in Kubernetes' notation, by resource."""
     disk = os.statvfs("/")
     return {
         "cpu": str(os.cpu_count() or 1),
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 1024}Ki",
         "ephemeral-storage": f"{disk.f_blocks * disk.f_frsize // 1024}Ki",
-        "pods": "110",
+        "pods": str(pods),
     }
 
 
