@@ -61,6 +61,7 @@ class Reason(StrEnum):
         "spec.suspend keeps the job from running; set it to false to go on. An attempt that was stopped so costs no "
         "retry.",
     )
+    RESUMED = "Resumed", "spec.suspend was taken back; the job goes on. Told by an Event only."
     WAITING_FOR_POD = "WaitingForPod", "The child Job exists; its pod was not created or scheduled yet."
     UNSCHEDULABLE = "Unschedulable", "No node can take the pod: the message of the scheduler says what is missing."
     IMAGE_PULL_FAILED = (

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rekindle_crds.crd import RESOURCES, Resource, manifest
+from rekindle_crds.events import ORDINARY, Announcement
 from rekindle_crds.exits import ExitCode
 from rekindle_crds.reasons import Reason
 
@@ -13,7 +14,7 @@ _NOTICE = "<!-- Generated from crds/rekindle_crds by `make generate`: edit the m
 def pages() -> dict[str, str]:
     """Return every reference page, by its file name under docs/reference."""
     fields = {f"{resource.kind.lower()}.md": _fields_page(resource) for resource in RESOURCES}
-    return {**fields, "reasons.md": _reasons_page(), "exit-codes.md": _exit_codes_page()}
+    return {**fields, "reasons.md": _reasons_page(), "events.md": _events_page(), "exit-codes.md": _exit_codes_page()}
 
 
 def _fields_page(resource: Resource) -> str:
@@ -71,6 +72,21 @@ def _reasons_page() -> str:
         "and in Events.\n\n| Reason | Meaning |\n|---|---|\n"
     )
     return _NOTICE + head + "\n".join(rows) + "\n"
+
+
+def _events_page() -> str:
+    rows = [
+        f"| {event.severity} | {'the status says' if event.reason is None else f'`{event.reason.value}`'} "
+        f"| {event.action} | {event.when} |"
+        for event in Announcement
+    ]
+    quiet = ", ".join(f"`{reason.value}`" for reason in Reason if reason in ORDINARY)
+    head = (
+        "# Events\n\nWhat the operator (`reportingController: rekindle.dev/operator`) posts about a job: one Event for "
+        "each transition, and the same is not said twice. Events are for people; programs read the conditions. What "
+        "each reason means stands in [reasons.md](reasons.md).\n\n| Type | Reason | Action | When |\n|---|---|---|---|\n"
+    )
+    return _NOTICE + head + "\n".join(rows) + f"\n\nNo Event of its own has a wait for {quiet}.\n"
 
 
 def _exit_codes_page() -> str:

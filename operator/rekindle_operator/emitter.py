@@ -83,7 +83,7 @@ class Emitter:
 
 def _event(letter: _Letter) -> Json:
     metadata, notice = letter.metadata, letter.notice
-    said = f"{metadata.uid}|{notice.type}|{notice.reason}|{notice.message}"
+    said = f"{metadata.uid}|{notice.type}|{notice.reason}|{notice.message}|{notice.occasion}"
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
