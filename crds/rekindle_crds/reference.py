@@ -84,7 +84,8 @@ def _events_page() -> str:
     head = (
         "# Events\n\nWhat the operator (`reportingController: rekindle.dev/operator`) posts about a job: one Event for "
         "each transition, and the same is not said twice. Events are for people; programs read the conditions. What "
-        "each reason means stands in [reasons.md](reasons.md).\n\n| Type | Reason | Action | When |\n|---|---|---|---|\n"
+        "each reason means stands in [reasons.md](reasons.md).\n\n| Type | Reason | Action | When |\n"
+        "|---|---|---|---|\n"
     )
     return _NOTICE + head + "\n".join(rows) + f"\n\nNo Event of its own has a wait for {quiet}.\n"
 

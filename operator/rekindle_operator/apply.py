@@ -13,6 +13,7 @@ from rekindle_operator.core.decision import Action, Confirm, CreateChild, Delete
 from rekindle_operator.core.observed import CONTAINER, Observed, Refusal
 from rekindle_operator.core.progress import tail_of
 from rekindle_operator.core.views import controller_uid
+from rekindle_operator.jsonlog import about
 from rekindle_operator.patch import merge_patch
 from rekindle_operator.resources import CHILDREN, JOBS, PODS
 
@@ -129,7 +130,8 @@ class Applier:
         try:
             log = await self._cluster.text(path, _TAIL, _TAIL_TIMEOUT)
         except ApiError as error:
-            logger.info("log not readable", extra={"pod": action.pod_name, "error": str(error)})
+            words = about(*key, self._cache.uid(key))
+            logger.info("log not readable", extra={**words, "pod": action.pod_name, "error": str(error)})
             log = ""
         self._cache.memory(key).tails[action.pod_uid] = tail_of(log)
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from rekindle_operator import jsonlog
 from rekindle_operator.cluster import ApiError, ClusterUnconfigured
 from rekindle_operator.program import CannotStart, check, serve
 from rekindle_operator.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return asyncio.run(_check(settings)) if options.command == "check" else asyncio.run(_run(settings))
     except (CannotStart, ClusterUnconfigured, ApiError, OSError) as error:
-        print(f"rekindle-operator: {error}", file=sys.stderr)
+        if options.command == "check":
+            print(f"rekindle-operator: {error}", file=sys.stderr)
+        else:
+            logger.critical("operator cannot run", extra={"error": str(error)})
         return 1
 
 

@@ -3,7 +3,9 @@
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 _RENAMED = {"job": "name"}
@@ -55,12 +57,23 @@ def _wanted(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("OS signals are ignored")
 
 
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    logging.getLogger(__name__).critical("uncaught exception", exc_info=(kind, error, trace))
+
+
+def _uncaught_in_thread(what: threading.ExceptHookArgs) -> None:
+    if what.exc_value is not None:
+        _uncaught(what.exc_type, what.exc_value, what.exc_traceback)
+
+
 def configure(level: str) -> None:
-    """Send all log lines, and what Python warns of, to standard error as JSON."""
+    """Send all log lines, warnings of Python and uncaught exceptions to standard error as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(_wanted)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
     logging.getLogger("kopf").setLevel("DEBUG" if level == "DEBUG" else "WARNING")
     logging.getLogger("asyncio").setLevel("WARNING")

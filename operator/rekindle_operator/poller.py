@@ -8,6 +8,7 @@ from rekindle_operator.cache import Cache, Key
 from rekindle_operator.cluster import ApiError, Cluster
 from rekindle_operator.core.observed import CONTAINER, Pod
 from rekindle_operator.core.progress import progress_in
+from rekindle_operator.jsonlog import about
 from rekindle_operator.resources import PODS
 from rekindle_operator.workqueue import WorkQueue
 
@@ -48,7 +49,8 @@ class Poller:
         try:
             log = await self._cluster.text(path, _QUERY, _TIMEOUT)
         except ApiError as error:
-            logger.debug("progress not readable", extra={"pod": pod.name, "error": str(error)})
+            words = about(*key, self._cache.uid(key))
+            logger.debug("progress not readable", extra={**words, "pod": pod.name, "error": str(error)})
             return
         progress, memory = progress_in(log), self._cache.memory(key)
         if progress is not None and memory.progress.get(pod.uid) != progress:
