@@ -143,6 +143,10 @@ class Cache:
             if pod.running
         ]
 
+    def forget_memories(self) -> None:
+        """Remember no more than a process that has just started."""
+        self._memories.clear()
+
     def jobs(self) -> Iterable[tuple[Key, Json]]:
         """Return all jobs as the API server sent them."""
         return self._jobs.items()

@@ -1,10 +1,18 @@
 """The API server: plain JSON in and out, over the official client's asyncio transport.
 
 Every write passes `Cluster.write`, and with it the gate.
+
+The gate is asked as late as possible: for each try of a request anew, once its connection stands, right before its
+bytes are handed to the socket. A process that is paused before that writes nothing when it goes on after its lease has
+ended. What is left: bytes that the socket took and the network holds back, which the kernel throws away before the
+lease ends (see `connection`), and a pause between question and socket, some microseconds wide. What comes through there
+is refused by the API server if anything was written since: status patches carry a resourceVersion, children have names
+that are derived from the run, deletions name the uid of what they delete.
 """
 
 import asyncio
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +24,15 @@ from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config.config_exception import ConfigException
 
+from rekindle_operator.connection import DELIVERY_SECONDS, connector
 from rekindle_operator.metrics import Metrics
 
 Json = dict[str, Any]
 
 MERGE_PATCH = "application/merge-patch+json"
 _PAGE = 500
+_LONGEST_RETRY_AFTER = 60.0
+"""A longer wait is not believed: it would leave jobs alone long after whatever was the trouble has passed."""
 _DEFAULT_KUBECONFIG = str(Path("~/.kube/config").expanduser())
 
 
@@ -45,18 +56,30 @@ class ApiError(Exception):
         return 400 <= self.status < 500 and self.status not in {401, 403, 404, 408, 409, 425, 429}
 
 
+class NotLeading(ApiError):  # noqa: N818 - it names a state, as the message does
+    """A write was not sent: this process does not lead now."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "NotLeading", "nothing was sent, since another operator may lead now")
+
+
 class Gate(Protocol):
     """Says whether this process may write now."""
 
-    def check(self) -> None:
-        """Raise an exception when it may not."""
+    def check(self) -> float:
+        """Return for how many seconds a write may be under way.
+
+        Raises:
+            NotLeading: None may begin now.
+        """
 
 
 class OpenGate:
-    """The gate of an operator that runs as the only one."""
+    """The gate for requests that need no leader."""
 
-    def check(self) -> None:
+    def check(self) -> float:
         """Let every write pass."""
+        return math.inf
 
 
 async def configuration(kubeconfig: Path | None) -> Configuration:
@@ -82,16 +105,35 @@ async def configuration(kubeconfig: Path | None) -> Configuration:
 class Cluster:
     """One connection pool to the API server."""
 
-    def __init__(self, configuration: Configuration, metrics: Metrics, gate: Gate, timeout: float) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        metrics: Metrics,
+        gate: Gate,
+        timeout: float,
+        delivery_seconds: float = DELIVERY_SECONDS,
+    ) -> None:
         self._client = ApiClient(configuration)
         self._client.user_agent = "rekindle-operator"
         self._metrics = metrics
         self._gate = gate
         self._timeout = timeout
+        self._writes: set[asyncio.Task[bytes]] = set()
+        transport = self._client.rest_client
+        transport.pool_manager = aiohttp.ClientSession(
+            connector=connector(transport.ssl_context, transport.maxsize, delivery_seconds),
+            trace_configs=[self._guard()],
+            trust_env=True,
+        )
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+
+    async def settle(self) -> None:
+        """Wait until no write is under way any more, by its answer or by its time limit."""
+        if self._writes:
+            await asyncio.wait(self._writes)
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Json:
         """Return one object.
@@ -130,11 +172,19 @@ class Cluster:
     async def write(self, verb: str, path: str, body: Json, content_type: str = "application/json") -> Json:
         """Create, change or delete one object, and return what the API server answers.
 
+        What is under way is not broken off when the caller is cancelled: `settle` waits for it.
+
         Raises:
             ApiError: It was refused.
+            NotLeading: It was not sent.
         """
-        self._gate.check()
-        return _object(await self._request(verb, path, body=body, content_type=content_type))
+        seconds = min(self._timeout, self._gate.check())
+        request = asyncio.create_task(
+            self._request(verb, path, body=body, content_type=content_type, seconds=seconds), name=f"{verb} {path}"
+        )
+        self._writes.add(request)
+        request.add_done_callback(self._ended)
+        return _object(await asyncio.shield(request))
 
     async def review(self, path: str, body: Json) -> Json:
         """Ask a question that the API wants as a POST and that changes nothing.
@@ -143,6 +193,21 @@ class Cluster:
             ApiError: It was not answered.
         """
         return _object(await self._request("POST", path, body=body))
+
+    def _ended(self, request: asyncio.Task[bytes]) -> None:
+        self._writes.discard(request)
+        if not request.cancelled():
+            request.exception()  # one that nobody waits for any more is no news
+
+    def _guard(self) -> aiohttp.TraceConfig:
+        """Ask the gate right before a body is handed to the socket: what has a body changes something."""
+        trace = aiohttp.TraceConfig()
+
+        async def sending(*_: object) -> None:
+            self._gate.check()
+
+        trace.on_request_chunk_sent.append(sending)
+        return trace
 
     async def _request(
         self,
@@ -155,7 +220,6 @@ class Cluster:
         seconds: float | None = None,
     ) -> bytes:
         limit = aiohttp.ClientTimeout(total=seconds or self._timeout, sock_connect=5)
-        code = 0
         try:
             method, url, headers, data, _ = await self._client.param_serialize(
                 verb,
@@ -166,14 +230,15 @@ class Cluster:
                 auth_settings=["BearerToken"],
             )
             response = await self._client.call_api(method, url, headers, data, _request_timeout=limit)
-            code = response.status
             content = bytes(await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error.__cause__, NotLeading):
+                raise NotLeading from error
+            self._metrics.api_requests.labels(verb, "0").inc()
             raise ApiError(0, type(error).__name__, str(error) or "no answer") from error
-        finally:
-            self._metrics.api_requests.labels(verb, str(code)).inc()
-        if code >= 400:
-            raise _error(code, response.headers, content)
+        self._metrics.api_requests.labels(verb, str(response.status)).inc()
+        if response.status >= 400:
+            raise _error(response.status, response.headers, content)
         return content
 
 
@@ -193,7 +258,7 @@ def _error(code: int, headers: Mapping[str, str], content: bytes) -> ApiError:
         code,
         str(status.get("reason") or code),
         str(status.get("message") or content[:256].decode(errors="replace")),
-        float(after) if after.isdecimal() else None,
+        min(_LONGEST_RETRY_AFTER, float(after)) if after.isdecimal() else None,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rekindle_crds import GROUP, VERSION, ObjectMeta
-from rekindle_operator.cluster import ApiError, Cluster, Json
+from rekindle_operator.cluster import ApiError, Cluster, Json, NotLeading
 from rekindle_operator.core.events import Notice
 from rekindle_operator.jsonlog import about
 from rekindle_operator.metrics import Metrics
@@ -52,6 +52,8 @@ class Emitter:
             letter = await self._letters.get()
             try:
                 await self._post(letter)
+            except Exception as error:  # noqa: BLE001 - one Event that cannot be posted must not keep the next from it
+                self._dropped(letter, error)
             finally:
                 self._letters.task_done()
 
@@ -64,21 +66,23 @@ class Emitter:
         for wait in range(_TRIES):
             try:
                 await self._cluster.write("POST", path, _event(letter))
+            except NotLeading:
+                raise
             except ApiError as error:
                 if error.status == 409:
                     return
                 if error.final or error.status in {403, 404} or wait == _TRIES - 1:
-                    self._refused(letter, error)
-                    return
+                    raise
                 await asyncio.sleep(error.retry_after or 2**wait)
             else:
                 self._metrics.events_posted.inc()
                 return
 
-    def _refused(self, letter: _Letter, error: ApiError) -> None:
-        self._metrics.events_dropped.labels("refused").inc()
+    def _dropped(self, letter: _Letter, error: Exception) -> None:
+        self._metrics.events_dropped.labels("not leading" if isinstance(error, NotLeading) else "refused").inc()
         words = about(letter.kind, letter.metadata.namespace, letter.metadata.name, letter.metadata.uid)
-        logger.warning("event refused", extra={**words, "reason": letter.notice.reason, "error": str(error)})
+        extra = {**words, "reason": letter.notice.reason, "error": str(error)}
+        logger.warning("event refused", extra=extra, exc_info=None if isinstance(error, ApiError) else error)
 
 
 def _event(letter: _Letter) -> Json:

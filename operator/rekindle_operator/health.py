@@ -9,15 +9,25 @@ from rekindle_operator.metrics import Metrics
 
 
 class HealthServer:
-    """Answers probes. Liveness fails on a dead watch only: never on backlog, and not when the API server is down."""
+    """Answers probes.
+
+    Liveness fails on a dead watch only: never on backlog, and not when the API server is down. A standby is ready when
+    it could lead at once.
+    """
 
     def __init__(
-        self, metrics: Metrics, watch_age: Callable[[], float], limit: float, ready: Callable[[], bool]
+        self,
+        metrics: Metrics,
+        watch_age: Callable[[], float],
+        limit: float,
+        ready: Callable[[], bool],
+        leading: Callable[[], bool],
     ) -> None:
         self._metrics = metrics
         self._watch_age = watch_age
         self._limit = limit
         self._ready = ready
+        self._leading = leading
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -52,8 +62,9 @@ class HealthServer:
         return web.Response(text=words + "\n", status=200 if alive else 503)
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        ready = self._ready()
-        return web.Response(text="ok\n" if ready else "the cache is not complete yet\n", status=200 if ready else 503)
+        if not self._ready():
+            return web.Response(text="the cache is not complete yet\n", status=503)
+        return web.Response(text="leader\n" if self._leading() else "standby\n")
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
         page = generate_latest(self._metrics.registry)

@@ -7,18 +7,20 @@ from typing import Any
 from rekindle_crds import GROUP, VERSION
 from rekindle_crds.crd import manifests
 from rekindle_operator.cluster import ApiError, Cluster, Json
-from rekindle_operator.resources import EVENTS, WATCHED, Resource
+from rekindle_operator.resources import EVENTS, LEASES, WATCHED, Resource
 
 _SCHEMAS = f"apis/{GROUP}/{VERSION}"
 
 
-async def missing(cluster: Cluster, namespaces: Iterable[str]) -> list[str]:
+async def missing(cluster: Cluster, namespaces: Iterable[str], lease_namespace: str) -> list[str]:
     """Return a sentence for everything that is missing; nothing when the operator can start.
 
     Raises:
         ApiError: The API server does not answer.
     """
-    permissions, fields = await asyncio.gather(_missing_permissions(cluster, namespaces), _missing_fields(cluster))
+    needs = [(resource, namespace) for namespace in namespaces for resource in (*WATCHED, EVENTS)]
+    needs.append((LEASES, lease_namespace))
+    permissions, fields = await asyncio.gather(_missing_permissions(cluster, needs), _missing_fields(cluster))
     return [*permissions, *fields]
 
 
@@ -29,11 +31,10 @@ def _needed(resource: Resource) -> Iterator[tuple[str, str]]:
         yield verb, subresource
 
 
-async def _missing_permissions(cluster: Cluster, namespaces: Iterable[str]) -> list[str]:
+async def _missing_permissions(cluster: Cluster, needs: Iterable[tuple[Resource, str]]) -> list[str]:
     questions = [
         (resource, verb, subresource, namespace)
-        for namespace in namespaces
-        for resource in (*WATCHED, EVENTS)
+        for resource, namespace in needs
         for verb, subresource in _needed(resource)
     ]
     answers = await asyncio.gather(*(_allowed(cluster, *question) for question in questions))

@@ -15,6 +15,7 @@ from rekindle_operator.core.observed import Policy
 from rekindle_operator.emitter import Emitter
 from rekindle_operator.health import HealthServer
 from rekindle_operator.journal import Journal
+from rekindle_operator.lease import Leadership, Terms
 from rekindle_operator.metrics import Metrics
 from rekindle_operator.poller import Poller
 from rekindle_operator.preflight import missing
@@ -40,7 +41,7 @@ async def check(settings: Settings) -> list[str]:
     cluster = Cluster(await configuration(settings.kubeconfig), Metrics(), OpenGate(), settings.request_timeout_seconds)
     try:
         await wait_until_answering(cluster, _PATIENCE)
-        return await missing(cluster, settings.namespaces)
+        return await missing(cluster, settings.namespaces, settings.lease_namespace)
     finally:
         await cluster.close()
 
@@ -76,7 +77,11 @@ class Operator:
         self._settings = settings
         self._cache = Cache(policy)
         self._queue: WorkQueue[Key] = WorkQueue()
-        self._cluster = Cluster(connection, metrics, OpenGate(), settings.request_timeout_seconds)
+        # Renewals pass a door of their own: no other request holds them up, and the gate that they open is not theirs.
+        self._registry = Cluster(connection, Metrics(), OpenGate(), settings.renew_deadline_seconds / 2)
+        self._leadership = Leadership(self._registry, _terms(settings))
+        margin = settings.lease_duration_seconds - settings.renew_deadline_seconds
+        self._cluster = Cluster(connection, metrics, self._leadership, settings.request_timeout_seconds, margin)
         self._emitter = Emitter(self._cluster, metrics)
         self._resync = Resync(self._cluster, self._cache, self._queue, settings.namespaces, settings.resync_seconds)
         self._poller = Poller(self._cluster, self._cache, self._queue, budget)
@@ -85,7 +90,10 @@ class Operator:
         self._controller = Controller(self._cache, self._queue, applier, journal, metrics)
         self._watch = Watch(connection, settings.namespaces, metrics, self._observed, self._resync.ask)
         age = self._watch.streams.age
-        self._health = HealthServer(metrics, age, settings.watch_limit_seconds, self._resync.complete.is_set)
+        self._health = HealthServer(
+            metrics, age, settings.watch_limit_seconds, self._resync.complete.is_set, lambda: self._leadership.leading
+        )
+        metrics.gauge("rekindle_leader", "1 for the operator that acts, 0 for a standby.", self._is_leader)
         metrics.gauge("rekindle_queue_depth", "Jobs that wait for a worker.", lambda: len(self._queue))
         metrics.gauge("rekindle_watch_age_seconds", "Since the least recent watch was heard of.", age)
         Census(self._cache).expose(metrics)
@@ -93,15 +101,13 @@ class Operator:
 
     @classmethod
     async def start(cls, settings: Settings) -> "Operator":
-        """Start all parts; workers begin once the cache is complete."""
+        """Start all parts; once the cache is complete it stands by to lead."""
         operator = cls(settings, Metrics(), await configuration(settings.kubeconfig))
         port = await operator._health.start(settings.host, settings.port)
         operator._watch.start()
         parts = {
             "resync": operator._resync.run(),
-            "events": operator._emitter.run(),
-            "workers": operator._work(),
-            "progress": operator._poller.run(),
+            "leadership": operator._stand_by(),
         }
         operator._tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
         logger.info("operator started", extra={"namespaces": settings.namespaces, "port": port})
@@ -120,30 +126,59 @@ class Operator:
             task.result()
 
     async def stop(self) -> None:
-        """Stop all parts."""
-        workers = [task for task in self._tasks if task.get_name() != "events"]
-        for task in workers:
+        """Stop all parts: first what acts, then the Lease is given back."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._watch.stop()
+        await self._health.stop()
+        await self._cluster.close()
+        await self._registry.close()
+        logger.info("operator stopped")
+
+    async def _stand_by(self) -> None:
+        self._queue.close()
+        await self._resync.complete.wait()
+        logger.info("cache complete")
+        await self._leadership.run(self._act)
+
+    async def _act(self) -> None:
+        """Do all that only a leader does, until cancelled; begin as a process that has just started would."""
+        self._cache.forget_memories()
+        self._queue.open(key for key, _ in self._cache.jobs())
+        events = asyncio.create_task(self._emitter.run(), name="events")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(run_workers(self._controller, self._settings.workers), name="workers")
+                group.create_task(self._poller.run(), name="progress")
+        finally:
+            self._queue.close()
+            await self._post_last_events()
+            events.cancel()
+            await asyncio.wait([events])
+            await self._cluster.settle()
+
+    async def _post_last_events(self) -> None:
         try:
             async with asyncio.timeout(_LAST_EVENTS):
                 await self._emitter.flush()
         except TimeoutError:
             logger.warning("events left behind")
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._queue.close()
-        await self._watch.stop()
-        await self._health.stop()
-        await self._cluster.close()
-        logger.info("operator stopped")
 
-    async def _work(self) -> None:
-        await self._resync.complete.wait()
-        logger.info("cache complete")
-        await run_workers(self._controller, self._settings.workers)
+    def _is_leader(self) -> float:
+        return float(self._leadership.leading)
 
     def _observed(self, resource: Resource, raw: dict[str, Any], deleted: bool) -> None:
         for key in self._cache.apply(resource, raw, deleted=deleted):
             self._queue.add(key)
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        namespace=settings.lease_namespace,
+        name=settings.lease_name,
+        identity=settings.identity,
+        duration=settings.lease_duration_seconds,
+        renew_deadline=settings.renew_deadline_seconds,
+        retry_period=settings.retry_period_seconds,
+    )

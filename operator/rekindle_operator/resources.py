@@ -40,6 +40,7 @@ JOBS = {
 ENGINES = Resource(GROUP, VERSION, "engines", "Engine", verbs=("list", "watch"))
 CHILDREN = Resource("batch", "v1", "jobs", "Job", _OURS, ("get", "list", "watch", "create", "delete"))
 PODS = Resource("", "v1", "pods", "Pod", _OURS, ("list", "watch", "delete"), (("log", "get"),))
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", verbs=("get", "create", "update"))
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 
 WATCHED = (*JOBS.values(), ENGINES, CHILDREN, PODS)

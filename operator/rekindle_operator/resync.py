@@ -51,10 +51,11 @@ class Resync:
                 continue
             try:
                 await self._list(resource, namespace)
-            except ApiError as error:
+            except Exception as error:
+                expected = isinstance(error, ApiError)
                 extra = {"resource": resource.plural, "namespace": namespace, "error": str(error)}
-                logger.warning("list failed", extra=extra)
-                await asyncio.sleep(error.retry_after or _RETRY)
+                logger.warning("list failed", extra=extra, exc_info=None if expected else error)
+                await asyncio.sleep((error.retry_after if isinstance(error, ApiError) else None) or _RETRY)
                 self.ask(resource, namespace)
 
     async def _list(self, resource: Resource, namespace: str) -> None:

@@ -1,9 +1,11 @@
 """Settings of the operator: read once from the environment, then never changed."""
 
+import secrets
+import socket
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -35,6 +37,18 @@ class Settings(BaseSettings):
     """How often everything is listed again, in case a watch lost something."""
     watch_limit_seconds: float = Field(default=240.0, ge=90)
     """/healthz fails when a watch has not talked to the API server for so long."""
+    lease_name: str = Field(default="rekindle-operator", pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
+    """Name of the Lease, in the first of the namespaces by the alphabet, whose holder is the one operator that acts."""
+    lease_duration_seconds: int = Field(default=15, ge=1, le=3600)
+    """How long a standby waits, without having seen a renewal, before it leads."""
+    renew_deadline_seconds: float = Field(default=10.0, gt=0)
+    """A leader that could not renew the Lease for so long stops acting; shorter than lease_duration_seconds."""
+    retry_period_seconds: float = Field(default=2.0, gt=0)
+    """How often the leader renews the Lease, and a standby looks at it."""
+    identity: str = Field(default_factory=lambda: f"{socket.gethostname()}_{secrets.token_hex(4)}", min_length=1)
+    """Who this process is in the Lease; the host name and a random part when left out. A process that finds the Lease
+    in its own name leads at once, so two that run at the same time must never share it; the uid of a pod is a good one:
+    a container that was killed and restarted need not wait."""
     allowed_buckets: Names = ()
     """S3 buckets that jobs may name, separated by commas; every bucket when empty."""
     allowed_service_accounts: Names = ()
@@ -44,3 +58,17 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:  # noqa: ANN401 - a validator sees what the user gave
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _lease_times_leave_a_margin(self) -> Self:
+        if not 1.2 * self.retry_period_seconds < self.renew_deadline_seconds < self.lease_duration_seconds:
+            raise ValueError(
+                "1.2 times retry_period_seconds must be less than renew_deadline_seconds, "
+                "and that less than lease_duration_seconds"
+            )
+        return self
+
+    @property
+    def lease_namespace(self) -> str:
+        """Namespace of the Lease: the same one in whatever order the namespaces are given."""
+        return min(self.namespaces)

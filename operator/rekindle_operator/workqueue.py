@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import random
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -30,6 +30,7 @@ class WorkQueue(Generic[Key]):
         self._order = 0
         self._failures: dict[Key, int] = {}
         self._alarm: asyncio.TimerHandle | None = None
+        self._open = True
         self._added = asyncio.Event()
 
     def __len__(self) -> int:
@@ -38,6 +39,8 @@ class WorkQueue(Generic[Key]):
 
     def add(self, key: Key) -> None:
         """Ask for a key to be worked on as soon as a worker is free."""
+        if not self._open:
+            return
         if key in self._working:
             self._again.add(key)
         elif key not in self._waiting:
@@ -48,7 +51,7 @@ class WorkQueue(Generic[Key]):
     def add_after(self, key: Key, delay: float) -> None:
         """Ask for a key to be worked on in `delay` seconds; of several such wishes the earliest holds."""
         when = asyncio.get_running_loop().time() + max(0.0, delay)
-        if when >= self._due.get(key, float("inf")):
+        if not self._open or when >= self._due.get(key, float("inf")):
             return
         self._due[key] = when
         self._order += 1
@@ -88,12 +91,19 @@ class WorkQueue(Generic[Key]):
             self._again.discard(key)
             self.add(key)
 
+    def open(self, keys: Iterable[Key]) -> None:
+        """Take keys again, these first."""
+        self._open = True
+        for key in keys:
+            self.add(key)
+
     def close(self) -> None:
-        """Drop the timed wishes."""
+        """Drop all wishes and forget all failures, and take no more keys; no key may be worked on."""
+        self._open = False
         if self._alarm is not None:
             self._alarm.cancel()
-        self._heap.clear()
-        self._due.clear()
+        for part in (self._ready, self._waiting, self._working, self._again, self._due, self._heap, self._failures):
+            part.clear()
 
     def _drop_overtaken(self) -> None:
         """Forget wishes that an earlier one, or a worker, has overtaken: a deadline may be days away."""

@@ -157,6 +157,7 @@ class Operator:
             "REKINDLE_OPERATOR_HOST": "127.0.0.1",
             "REKINDLE_OPERATOR_PORT": "0",
             "REKINDLE_OPERATOR_NAMESPACES": self.namespace,
+            "REKINDLE_OPERATOR_IDENTITY": self.log.stem,
             **{f"REKINDLE_OPERATOR_{name.upper()}": value for name, value in settings.items()},
         }
         command = [sys.executable, "-m", "rekindle_operator", "run"]

@@ -298,7 +298,7 @@ def test_progress_and_last_lines_are_told_apart():
 
 @pytest.mark.parametrize(("age", "code"), [(10.0, 200), (300.0, 503)])
 async def test_liveness_fails_on_a_dead_watch_and_on_nothing_else(age, code):
-    server = HealthServer(Metrics(), lambda: age, 240.0, lambda: False)
+    server = HealthServer(Metrics(), lambda: age, 240.0, lambda: False, lambda: False)
     port = await server.start("127.0.0.1", 0)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         assert (await client.get("/healthz")).status_code == code
