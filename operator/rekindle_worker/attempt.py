@@ -1,27 +1,24 @@
-"""One attempt at a task, straight through: fetch, decode, process, encode, commit."""
+"""One attempt at a task, straight through: fetch, decode, do the work of its operation, commit."""
 
 import logging
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rekindle_crds import ExitCode, Manifest, Provenance, RestoreParameters, Task
+from rekindle_crds import ExitCode, Manifest, Provenance, Task
 from rekindle_worker import PROGRAM
 from rekindle_worker.commit import Submission, committed_manifest
 from rekindle_worker.failure import WorkFailed
 from rekindle_worker.imaging.decode import Limits, read_photo
-from rekindle_worker.imaging.encode import EncodedFile, check_format, write_outputs
-from rekindle_worker.pipeline import SHARES, Restored, restore
+from rekindle_worker.photo import Photo
 from rekindle_worker.progress import Report
-from rekindle_worker.stages import output_size
 from rekindle_worker.storage import Storage
+from rekindle_worker.work import Room, Work
 
 log = logging.getLogger(__name__)
-
-STAGES = {"fetch": 3.0, "decode": 5.0} | SHARES | {"encode": 8.0, "store": 4.0}
-"""Every stage with its usual share of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +30,16 @@ class Means:
     threads: int
     scratch: Path
     report: Report
+    on_decoded: Callable[[int], None]
+    """Called with width times height of the source once it is known."""
 
 
-def attempt(task: Task, pod_uid: str, submission: Submission, means: Means) -> Manifest:
+def stages_of(work: Work) -> Mapping[str, float]:
+    """Return every stage of an attempt with its usual share of the time."""
+    return {"fetch": 3.0, "decode": 5.0} | dict(work.stages) | {"store": 4.0}
+
+
+def attempt(task: Task, work: Work, pod_uid: str, submission: Submission, means: Means) -> Manifest:
     """Do a task and return the manifest that counts: this pod's, or that of a pod that was first.
 
     Raises:
@@ -46,27 +50,26 @@ def attempt(task: Task, pod_uid: str, submission: Submission, means: Means) -> M
         log.info("event=adopted winner=%s", earlier.pod_uid)
         return earlier
     started = time.monotonic()
-    parameters = task.restore or RestoreParameters()
     with tempfile.TemporaryDirectory(dir=means.scratch, prefix="photo-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         digest = _fetch(task, folder / "source", means)
-        restored = _restore(folder / "source", parameters, means)
-        means.report("encode", 0.0)
-        files = _encode(restored, folder, parameters)
-        outputs = submission.store(files, lambda share: means.report("store", share))
+        photo = _decode(folder / "source", work, means)
+        width, height = photo.source_size
+        made = work(photo, Room(folder, means.threads, means.report))
+        outputs = submission.store(made.files, lambda share: means.report("store", share))
     manifest = Manifest(
         task_digest=task.digest,
         pod_uid=pod_uid,
         created_at=datetime.now(UTC),
         source=task.source,
         source_sha256=digest,
-        source_width=restored.source_width,
-        source_height=restored.source_height,
+        source_width=width,
+        source_height=height,
         outputs=outputs,
-        steps=list(restored.steps),
+        steps=list(made.steps),
         provenance=Provenance(engine=task.engine, image=task.image, version=PROGRAM),
         processing_milliseconds=round((time.monotonic() - started) * 1000),
-        warnings=list(restored.warnings),
+        warnings=list(made.warnings),
     )
     winner = submission.commit(manifest)
     log.info("event=committed pod=%s milliseconds=%d", winner.pod_uid, winner.processing_milliseconds)
@@ -92,14 +95,11 @@ def _fetch(task: Task, target: Path, means: Means) -> str:
     )
 
 
-def _restore(source: Path, parameters: RestoreParameters, means: Means) -> Restored:
+def _decode(source: Path, work: Work, means: Means) -> Photo:
     means.report("decode", 0.0)
-    photo = read_photo(source, means.limits)
+    photo = read_photo(source, means.limits, enough=work.enough)
     source.unlink()
-    check_format(parameters.format, *output_size(photo.width, photo.height, parameters.max_megapixels))
+    width, height = photo.source_size
+    means.on_decoded(width * height)
     means.report("decode", 1.0)
-    return restore(photo, parameters, threads=means.threads, report=means.report)
-
-
-def _encode(restored: Restored, folder: Path, parameters: RestoreParameters) -> list[EncodedFile]:
-    return write_outputs(restored.photo, folder, parameters.format, parameters.quality)
+    return photo

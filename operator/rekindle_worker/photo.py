@@ -24,6 +24,13 @@ class Photo:
     """Bits a channel of the file it came from: 8 or 16."""
     warnings: tuple[str, ...] = ()
     """What the file asked for and could not be honoured."""
+    file_size: tuple[int, int] | None = None
+    """Width and height in the file, upright, when that may be more than the pixels here."""
+
+    @property
+    def source_size(self) -> tuple[int, int]:
+        """Width and height in the file, upright."""
+        return self.file_size or (self.width, self.height)
 
     @property
     def width(self) -> int:

@@ -20,12 +20,18 @@ class Progress:
             done += share
         self._sink = sink
         self._last = ProgressLine(stage="-", percent=0)
+        self._source_pixels: int | None = None
+
+    def source(self, pixels: int) -> None:
+        """Note width times height of the source; every line from now on tells it."""
+        self._source_pixels = pixels
 
     def report(self, stage: str, fraction: float) -> None:
         """Note that this fraction of a stage is done; stages come in the order of their shares."""
         start, end = self._ends[stage]
         percent = int(100 * (start + (end - start) * min(1.0, max(0.0, fraction))) + 1e-6)
-        line = ProgressLine(stage=stage, percent=max(percent, self._last.percent))
+        percent = max(percent, self._last.percent)
+        line = ProgressLine(stage=stage, percent=percent, source_pixels=self._source_pixels)
         if line != self._last:
             self._last = line
             self._sink(line)
@@ -33,4 +39,4 @@ class Progress:
 
 def print_line(line: ProgressLine) -> None:
     """Print a line of progress as JSON on standard output, where the operator reads it."""
-    print(line.model_dump_json(by_alias=True), flush=True)
+    print(line.model_dump_json(by_alias=True, exclude_none=True), flush=True)

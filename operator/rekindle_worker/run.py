@@ -16,12 +16,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rekindle_crds import ExitCode, Operation, Reason, Task, TerminationMessage
+from rekindle_crds import ExitCode, Reason, Task, TerminationMessage
 from rekindle_crds.task import POD_UID_VARIABLE, SCRATCH_VARIABLE, TASK_VARIABLE, TERMINATION_LOG_VARIABLE
-from rekindle_worker.attempt import STAGES, Means, attempt
+from rekindle_worker.attempt import Means, attempt, stages_of
 from rekindle_worker.commit import Submission, result_of
 from rekindle_worker.failure import WorkFailed
 from rekindle_worker.imaging.decode import Limits
+from rekindle_worker.operations import OPERATIONS
 from rekindle_worker.progress import Progress, print_line
 from rekindle_worker.stop import Stop
 from rekindle_worker.storage import Storage
@@ -104,7 +105,8 @@ class Run:
         log.info("event=started job=%s/%s pod=%s threads=%d", task.namespace, task.name, uid, self._threads)
         storage = Storage()
         self._submission = Submission(storage, task, uid)
-        progress = Progress(STAGES, print_line)
+        work = OPERATIONS[task.operation](task)
+        progress = Progress(stages_of(work), print_line)
 
         def report(stage: str, fraction: float) -> None:
             self._stop.check()
@@ -116,8 +118,9 @@ class Run:
             threads=self._threads,
             scratch=Path(self._environment.get(SCRATCH_VARIABLE) or tempfile.gettempdir()),
             report=report,
+            on_decoded=progress.source,
         )
-        manifest = attempt(task, uid, self._submission, means)
+        manifest = attempt(task, work, uid, self._submission, means)
         # Not through `report`: a signal that comes after the commit must not undo it.
         progress.report("store", 1.0)
         return _Ended(ExitCode.DONE, success_message(result_of(manifest, task)))
@@ -145,11 +148,16 @@ def _task(environment: Mapping[str, str]) -> Task:
     if not text:
         raise WorkFailed(ExitCode.INVALID_TASK, f"{TASK_VARIABLE} is not set")
     try:
-        task = Task.model_validate_json(text)
+        return Task.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise WorkFailed(ExitCode.INVALID_TASK, f"{TASK_VARIABLE}: {where}: {first['msg']}") from error
-    if task.operation is not Operation.RESTORE:
-        raise WorkFailed(ExitCode.INVALID_TASK, f"this engine can't do the operation {task.operation.value}")
-    return task
+        raise WorkFailed(ExitCode.INVALID_TASK, f"{TASK_VARIABLE}: {_complaint(error)}") from error
+
+
+def _complaint(error: ValidationError) -> str:
+    """Return what is wrong with the task, by its first fault."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the document"
+    if first["type"] == "enum":
+        # The task may come from a newer version that knows more operations and styles.
+        return f"{where}: this engine can't do {str(first['input'])[:64]!r}; it offers {first['ctx']['expected']}"
+    return f"{where}: {first['msg']}"

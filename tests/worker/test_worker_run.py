@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rekindle_crds import ExitCode, Operation, OutputName, ProgressLine, Reason
+from rekindle_crds import ExitCode, OutputName, ProgressLine, Reason
 
 pytestmark = pytest.mark.stack
 
@@ -51,7 +51,11 @@ def test_a_photo_is_restored_and_committed(workplace, old_photo: Path) -> None:
     assert pod.message.reason == Reason.COMPLETED
     assert result is not None
     assert result.outputs == manifest.outputs
-    assert [output.name for output in result.outputs] == list(OutputName)
+    assert [output.name for output in result.outputs] == [
+        OutputName.RESULT,
+        OutputName.PREVIEW,
+        OutputName.THUMBNAIL,
+    ]
     assert [warning.partition(":")[0] for warning in result.warnings] == ["colorize", "prompt"]
     assert result.provenance.image == "registry.example/rekindle-worker:1"
 
@@ -132,13 +136,6 @@ def test_a_task_that_is_not_understood_is_invalid(workplace, task: str | None) -
     assert code == ExitCode.INVALID_TASK
     assert pod.message.reason == Reason.INVALID_TASK
     assert "REKINDLE_TASK" in pod.message.message
-
-
-def test_an_animation_is_not_offered(workplace) -> None:
-    task = workplace.task().model_copy(update={"operation": Operation.ANIMATE})
-    code, pod = workplace.run(task)
-    assert code == ExitCode.INVALID_TASK
-    assert "Animate" in pod.message.message
 
 
 def test_a_second_pod_adopts_what_is_committed(workplace, old_photo: Path) -> None:

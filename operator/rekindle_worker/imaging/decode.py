@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from rekindle_crds import ExitCode
 from rekindle_worker.failure import WorkFailed
@@ -42,6 +42,8 @@ _DECODER_ERRORS = (
     zlib.error,
     cv2.error,
 )
+_ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+"""Values of EXIF's orientation that swap width and height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,14 @@ class Limits:
     """Size of the file."""
 
 
-def read_photo(path: Path, limits: Limits) -> Photo:
+def read_photo(path: Path, limits: Limits, *, enough: int | None = None) -> Photo:
     """Decode a file.
+
+    Args:
+        path: The file.
+        limits: What it may have at most.
+        enough: Length of the shorter side that suffices: a photo with more than twice of it is reduced by a whole
+            factor, as early as its format allows.
 
     Raises:
         WorkFailed: `UnreadableImage` for no known format or a damaged file; `ImageTooLarge` beyond the limits.
@@ -72,8 +80,8 @@ def read_photo(path: Path, limits: Limits) -> Photo:
         raise WorkFailed(ExitCode.UNREADABLE_IMAGE, f"the file {what}")
     with _refusals(known), Image.open(path, formats=[known.value]) as image:
         _check_pixels(image, known, limits)
-        pixels, bits, notes = _pixels(path, image, known)
-    return Photo(pixels=np.ascontiguousarray(pixels), bits=bits, warnings=notes)
+        _check_pixels(image, known, limits)
+        return _photo(path, image, known, enough)
 
 
 @contextmanager
@@ -106,14 +114,45 @@ def _check_pixels(image: Image.Image, known: SourceFormat, limits: Limits) -> No
         )
 
 
-def _pixels(path: Path, image: Image.Image, known: SourceFormat) -> tuple[Stored, int, tuple[str, ...]]:
+def _photo(path: Path, image: Image.Image, known: SourceFormat, enough: int | None) -> Photo:
     if is_deep(path, image, known):
         pixels, notes = read_deep(path, image)
-        return pixels, 16, notes
+        size = (pixels.shape[1], pixels.shape[0])
+        return Photo(np.ascontiguousarray(_reduced(pixels, enough)), 16, notes, size)
+    drafted_from = _draft(image, known, enough)
     upright = _upright(path, image, known)
-    opaque, notes = to_srgb(_opaque(upright), image.info.get("icc_profile"))
-    stored = from_bytes(np.asarray(opaque, np.uint8))
-    return stored if stored.ndim == 3 else stored[..., np.newaxis], 8, notes
+    size = drafted_from or upright.size
+    opaque = _opaque(upright)
+    opaque = opaque.reduce(_factor(opaque.size, enough))
+    converted, notes = to_srgb(opaque, image.info.get("icc_profile"))
+    stored = from_bytes(np.asarray(converted, np.uint8))
+    return Photo(np.ascontiguousarray(stored if stored.ndim == 3 else stored[..., np.newaxis]), 8, notes, size)
+
+
+def _factor(size: tuple[int, int], enough: int | None) -> int:
+    return max(1, min(size) // enough) if enough else 1
+
+
+def _draft(image: Image.Image, known: SourceFormat, enough: int | None) -> tuple[int, int] | None:
+    """Let a JPEG be decoded at a half, a quarter or an eighth; return its full size, upright."""
+    if known is not SourceFormat.JPEG:
+        return None
+    orientation = image.getexif().get(ExifTags.Base.Orientation)
+    size = image.size[::-1] if orientation in _ON_ITS_SIDE else image.size
+    factor = _factor(size, enough)
+    if factor > 1:
+        image.draft(None, (image.width // factor, image.height // factor))
+    return size
+
+
+def _reduced(pixels: Stored, enough: int | None) -> Stored:
+    height, width, channels = pixels.shape
+    factor = _factor((width, height), enough)
+    if factor == 1:
+        return pixels
+    size = (width // factor, height // factor)
+    smaller = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(smaller, np.uint16).reshape(size[1], size[0], channels)
 
 
 def _upright(path: Path, image: Image.Image, known: SourceFormat) -> Image.Image:

@@ -18,7 +18,7 @@ PREVIEW_SIDE = 1600
 THUMBNAIL_SIDE = 320
 SUFFIXES = {ImageFormat.JPEG: "jpg", ImageFormat.PNG: "png", ImageFormat.WEBP: "webp"}
 _LONGEST_SIDE = {ImageFormat.JPEG: 65_500, ImageFormat.PNG: 100_000, ImageFormat.WEBP: 16_383}
-_MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+_MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "mp4": "video/mp4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class EncodedFile:
     bytes: int
     width: int
     height: int
+    milliseconds: int | None = None
+    """Length of a video."""
 
     @property
     def media_type(self) -> str:
@@ -47,6 +49,7 @@ class EncodedFile:
             width=self.width,
             height=self.height,
             media_type=self.media_type,
+            duration_milliseconds=self.milliseconds,
         )
 
 
@@ -90,16 +93,17 @@ def write_outputs(photo: Photo, folder: Path, image_format: ImageFormat, quality
     thumbnail = _shrunk(preview, THUMBNAIL_SIDE)
     thumbnail.save(folder / "thumbnail.webp", "WEBP", quality=80, method=4)
     return [
-        _describe(OutputName.RESULT, result, (photo.width, photo.height)),
-        _describe(OutputName.PREVIEW, folder / "preview.webp", preview.size),
-        _describe(OutputName.THUMBNAIL, folder / "thumbnail.webp", thumbnail.size),
+        describe(OutputName.RESULT, result, (photo.width, photo.height)),
+        describe(OutputName.PREVIEW, folder / "preview.webp", preview.size),
+        describe(OutputName.THUMBNAIL, folder / "thumbnail.webp", thumbnail.size),
     ]
 
 
-def _describe(name: OutputName, path: Path, size: tuple[int, int]) -> EncodedFile:
+def describe(name: OutputName, path: Path, size: tuple[int, int], *, milliseconds: int | None = None) -> EncodedFile:
+    """Return the record of a file that was written."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return EncodedFile(name, path, digest, path.stat().st_size, *size)
+    return EncodedFile(name, path, digest, path.stat().st_size, *size, milliseconds)
 
 
 def _bgr(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -1,0 +1,103 @@
+"""The operation Animate as a whole: find the subject, let the style make a film of it, write what is to be stored."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rekindle_crds import AnimationParameters, OutputName, StepRecord
+from rekindle_crds.animation import Style
+from rekindle_worker.animation.film import Film
+from rekindle_worker.animation.kenburns import enough_pixels, ken_burns
+from rekindle_worker.animation.shoot import FRAME_RATE, Reels, preview_size, shoot
+from rekindle_worker.animation.subject import ANALYSED_PIXELS, Subject, find_subject
+from rekindle_worker.bench import shrunk
+from rekindle_worker.imaging.encode import describe
+from rekindle_worker.photo import Photo
+from rekindle_worker.progress import Report
+from rekindle_worker.work import Made, Room
+
+STYLES: Mapping[Style, Callable[[Photo, Subject, AnimationParameters], Film]] = {Style.KEN_BURNS: ken_burns}
+"""Every style that this engine offers."""
+STAGES: Mapping[str, float] = {"analyse": 10.0, "animate": 74.0, "encode": 2.0}
+"""Every stage with its usual share of the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Animated:
+    """A film that has been shot, and how."""
+
+    film: Film
+    steps: tuple[StepRecord, ...]
+    warnings: tuple[str, ...]
+
+
+def animate(photo: Photo, parameters: AnimationParameters, reels: Reels, *, threads: int, report: Report) -> Animated:
+    """Animate a photo. The same photo and parameters give the same video on every machine of one kind.
+
+    Args:
+        photo: The photo; `enough_pixels` says how much of it is of use.
+        parameters: Style, length and size.
+        reels: The files to write.
+        threads: How many pictures are made at once; it does not change the result.
+        report: Called with the stages analyse and animate; what it raises ends the work.
+    """
+    report("analyse", 0.0)
+    started = time.monotonic()
+    subject = find_subject(shrunk(photo.pixels, ANALYSED_PIXELS))
+    found = StepRecord(
+        name="analyse",
+        applied=True,
+        parameters={"faces": len(subject.faces), "x": round(subject.x, 4), "y": round(subject.y, 4)},
+        milliseconds=_milliseconds_since(started),
+    )
+    report("animate", 0.0)
+    started = time.monotonic()
+    film = STYLES[parameters.style](photo, subject, parameters)
+    frames = shoot(film, parameters.duration_seconds, reels, threads=threads, report=report)
+    shot = StepRecord(
+        name="animate",
+        applied=True,
+        parameters={"style": parameters.style.value, "frames": frames, "frameRate": FRAME_RATE, **film.facts},
+        milliseconds=_milliseconds_since(started),
+    )
+    return Animated(film, (found, shot), photo.warnings + film.warnings + _unmet(parameters))
+
+
+class Animation:
+    """Animates a photo as its parameters say."""
+
+    stages = STAGES
+
+    def __init__(self, parameters: AnimationParameters | None) -> None:
+        self._parameters = parameters or AnimationParameters()
+
+    @property
+    def enough(self) -> int | None:
+        """Length of the photo's shorter side beyond which more pixels would not be seen."""
+        return enough_pixels(self._parameters)
+
+    def __call__(self, photo: Photo, room: Room) -> Made:
+        """Animate a photo and write the outputs."""
+        result, preview, poster = (room.folder / name for name in ("result.mp4", "preview.mp4", "poster.jpg"))
+        reels = Reels(result, preview, poster)
+        animated = animate(photo, self._parameters, reels, threads=room.threads, report=room.report)
+        room.report("encode", 0.0)
+        size = (animated.film.width, animated.film.height)
+        length = self._parameters.duration_seconds * 1000
+        files = (
+            describe(OutputName.RESULT, result, size, milliseconds=length),
+            describe(OutputName.PREVIEW, preview, preview_size(animated.film), milliseconds=length),
+            describe(OutputName.POSTER, poster, size),
+        )
+        return Made(files, animated.steps, animated.warnings)
+
+
+def _unmet(parameters: AnimationParameters) -> tuple[str, ...]:
+    """Return what was asked for and this engine can't do."""
+    if parameters.prompt is None:
+        return ()
+    return ("prompt: this engine takes no wishes in words; the prompt was ignored",)
+
+
+def _milliseconds_since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
