@@ -31,6 +31,15 @@ class Reason(StrEnum):
         "The Engine's Ready condition is not true: it names a ServiceAccount or a PersistentVolumeClaim that does not "
         "exist. The job waits and starts when the Engine is ready.",
     )
+    ENGINE_READY = "EngineReady", "All that the Engine names exists; jobs can use it."
+    SERVICE_ACCOUNT_NOT_FOUND = (
+        "ServiceAccountNotFound",
+        "The Engine names a ServiceAccount that does not exist in its namespace: make it, or correct the Engine.",
+    )
+    VOLUME_CLAIM_NOT_FOUND = (
+        "VolumeClaimNotFound",
+        "The Engine names a PersistentVolumeClaim that does not exist in its namespace: make it, or correct the Engine.",
+    )
     ENGINE_FULL = (
         "EngineFull",
         "As many jobs as the Engine's maxRunning allows are running; status.waiting has the position.",

@@ -68,7 +68,7 @@ class Attempt(Contract):
 
     number: Annotated[int, Field(ge=1)]
     """Counts the job's pods from 1."""
-    pod_name: Annotated[str, StringConstraints(max_length=80)]
+    pod_name: Annotated[str, Clipped(80)]
     """Name of the pod."""
     pod_uid: Annotated[str, StringConstraints(max_length=36)]
     """Uid of the pod; its outputs lie in a folder of this name."""
@@ -171,6 +171,8 @@ class Run(Contract):
     """Name of the child Job."""
     uid: Annotated[str, StringConstraints(max_length=36)]
     """Uid of the child Job."""
+    stopped: bool | None = None
+    """True when the operator deleted the child Job, for spec.suspend."""
 
 
 class Suspension(Contract):
@@ -211,7 +213,7 @@ class JobStatus(Contract):
     failures: Annotated[int, Field(ge=0)] | None = None
     """How many attempts failed; more than spec.backoffLimit end the job."""
     source: SourceLocation | None = None
-    """The photo that an AnimationJob reads: that of its spec, or the result of its RestoreJob."""
+    """The result of the RestoreJob that an AnimationJob names, once there is one."""
     suspension: Suspension | None = None
     """Absent when the job was never suspended."""
     result: Result | None = None

@@ -6,16 +6,30 @@ from typing import assert_never
 
 from rekindle_crds import JobStatus, Label, Reason
 from rekindle_operator.budget import Budget
-from rekindle_operator.cache import Cache, Key
-from rekindle_operator.cluster import MERGE_PATCH, ApiError, Cluster
+from rekindle_operator.cache import Cache
+from rekindle_operator.cluster import MERGE_PATCH, ApiError, Cluster, Json
 from rekindle_operator.core.child import child_manifest
-from rekindle_operator.core.decision import Action, Confirm, CreateChild, DeleteChild, ForceDeletePod, ReadTail
-from rekindle_operator.core.observed import CONTAINER, Observed, Refusal
+from rekindle_operator.core.decision import (
+    Action,
+    Confirm,
+    CreateChild,
+    DeleteChild,
+    DeleteJob,
+    ForceDeletePod,
+    ReadSource,
+    ReadTail,
+    ReadTrouble,
+)
+from rekindle_operator.core.kinds import KINDS
+from rekindle_operator.core.observed import CONTAINER, Observed, Refusal, Source, Trouble
 from rekindle_operator.core.progress import tail_of
-from rekindle_operator.core.views import controller_uid
+from rekindle_operator.core.status import invalid_status
+from rekindle_operator.core.views import controller_uid, moment
+from rekindle_operator.core.waiting import refusal_of
 from rekindle_operator.jsonlog import about
+from rekindle_operator.memory import Key
 from rekindle_operator.patch import merge_patch
-from rekindle_operator.resources import CHILDREN, JOBS, PODS
+from rekindle_operator.resources import CHILDREN, JOBS, PODS, TROUBLES
 
 logger = logging.getLogger(__name__)
 
@@ -31,21 +45,41 @@ class Applier:
         self._cache = cache
         self._budget = budget
 
-    async def write_status(self, key: Key, observed: Observed, status: JobStatus) -> bool:
-        """Write a status if it differs from what was observed, and return whether it was written.
+    async def write_status(self, key: Key, observed: Observed, status: JobStatus) -> JobStatus | None:
+        """Write a status if it differs from what was observed, and return what was written, if anything.
 
-        A conflict is no error: the job is read again and nothing is written, so that the caller decides afresh.
+        A conflict is no error: the job is read again and nothing is written, so that the caller decides afresh. A
+        status that the API server does not take ends the job: asking again would not help.
 
         Raises:
-            ApiError: The API server refused for another reason than a conflict.
+            ApiError: The API server refused for another reason.
         """
         patch = merge_patch(observed.status.wire(), status.wire())
         if not patch:
-            return False
-        if set(patch) == {"progress"}:
+            return None
+        await self._pay(key, patch)
+        try:
+            return status if await self._patch_status(key, observed, patch) else None
+        except ApiError as error:
+            if error.status != 422:
+                raise
+            ending = invalid_status(observed, error.message, _now())
+        patch = merge_patch(observed.status.wire(), ending.wire())
+        return ending if await self._patch_status(key, observed, patch) else None
+
+    async def _pay(self, key: Key, patch: Json) -> None:
+        """Wait for the budget of what is written for people only, and note when that was."""
+        waiting = patch.get("waiting") or {}
+        if patch.keys() == {"progress"} or (patch.keys() == {"waiting"} and waiting.keys() == {"position"}):
             await self._budget.take()
+        memory = self._cache.memory(key)
         if "progress" in patch:
-            self._cache.memory(key).progress_written_at = datetime.now(UTC)
+            memory.progress_written_at = _now()
+        if "position" in waiting:
+            memory.position_written_at = _now()
+
+    async def _patch_status(self, key: Key, observed: Observed, patch: Json) -> bool:
+        """Write a patch of the status; False when the job has changed or gone meanwhile."""
         resource = JOBS[key.kind]
         body = {"metadata": {"resourceVersion": observed.metadata.resource_version}, "status": patch}
         path = resource.path(key.namespace, key.name)
@@ -72,8 +106,14 @@ class Applier:
                 await self._delete_child(key, action)
             case ForceDeletePod():
                 await self._force_delete(key, action)
+            case DeleteJob():
+                await self._delete_job(key, observed.metadata.uid)
             case ReadTail():
                 await self._read_tail(key, action)
+            case ReadTrouble():
+                await self._read_trouble(key, observed, action)
+            case ReadSource():
+                await self._read_source(key, action)
             case Confirm():
                 await self._confirm(key, observed.metadata.uid)
             case _:
@@ -91,17 +131,20 @@ class Applier:
                     self._refuse(key, Reason.CHILD_CONFLICT, f"Job {raw['metadata']['name']} is not ours.", final=True)
                     return
             elif error.status == 403 or error.final:
-                self._refuse(key, Reason.CHILD_REFUSED, error.message, final=error.final)
+                reason = refusal_of(error.message) or Reason.CHILD_REFUSED
+                self._refuse(key, reason, error.message, final=error.final)
                 return
             else:
                 raise
-        self._cache.memory(key).refusal = None
+        memory = self._cache.memory(key)
+        memory.refusal, memory.trouble = None, None
         self._cache.apply(CHILDREN, raw)
 
     def _refuse(self, key: Key, reason: Reason, message: str, *, final: bool) -> None:
         memory = self._cache.memory(key)
         count = 1 if memory.refusal is None else memory.refusal.count + 1
-        memory.refusal = Refusal(reason, message, final, datetime.now(UTC).replace(microsecond=0), count)
+        memory.refusal = Refusal(reason, message, final, _now(), count)
+        self._cache.revision[key.namespace] += 1
 
     async def _delete_child(self, key: Key, action: DeleteChild) -> None:
         """Delete in the foreground: the child stays visible, as deleting, until its pods are gone."""
@@ -115,6 +158,16 @@ class Applier:
             return
         if raw.get("kind") == "Job":
             self._cache.apply(CHILDREN, raw)
+
+    async def _delete_job(self, key: Key, uid: str) -> None:
+        resource = JOBS[key.kind]
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            await self._cluster.write("DELETE", resource.path(key.namespace, key.name), body)
+        except ApiError as error:
+            if error.status not in {404, 409}:
+                raise
+        self._cache.release(key)
 
     async def _force_delete(self, key: Key, action: ForceDeletePod) -> None:
         body = {"gracePeriodSeconds": 0, "preconditions": {"uid": action.uid}}
@@ -135,6 +188,44 @@ class Applier:
             log = ""
         self._cache.memory(key).tails[action.pod_uid] = tail_of(log)
 
+    async def _read_trouble(self, key: Key, observed: Observed, action: ReadTrouble) -> None:
+        """Read the last word of the Job controller on a pod that it cannot make, unless a pod came after it."""
+        ends = [attempt.completion_time for attempt in observed.status.attempts if attempt.completion_time is not None]
+        fields = f"involvedObject.uid={action.child_uid},reason=FailedCreate"
+        events, _ = await self._cluster.list(TROUBLES.path(key.namespace), fields=fields)
+        told = [(moment(event.get("lastTimestamp") or event.get("eventTime")), event) for event in events]
+        fresh = [(at, event) for at, event in told if at is not None and all(at >= end for end in ends)]
+        _, last = max(fresh, key=lambda item: item[0], default=(None, {"message": ""}))
+        self._cache.memory(key).trouble = Trouble(str(last.get("message") or ""), _now())
+
+    async def _read_source(self, key: Key, action: ReadSource) -> None:
+        upstream = action.upstream
+        path = JOBS[upstream.kind].path(key.namespace, upstream.name)
+        try:
+            raw = await self._cluster.get(path)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            self._cache.memory(key).source = Source(None)
+        else:
+            self._cache.memory(key).source = Source(KINDS[upstream.kind].model.model_validate(raw))
+
+    async def read_ended(self, key: Key) -> None:
+        """Take a job that is not known into the cache if it has ended; one that has not is brought by the watch.
+
+        Raises:
+            ApiError: It could not be read.
+        """
+        resource = JOBS[key.kind]
+        try:
+            raw = await self._cluster.get(resource.path(key.namespace, key.name))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return
+        if raw.get("status", {}).get("completionTime"):
+            self._cache.hold(resource, raw)
+
     async def _confirm(self, key: Key, uid: str) -> None:
         selector = f"{Label.JOB_UID}={uid}"
         children, version = await self._cluster.list(CHILDREN.path(key.namespace), selector)
@@ -153,3 +244,7 @@ class Applier:
                 self._cache.apply(resource, known, deleted=True)
         else:
             self._cache.apply(resource, raw)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

@@ -10,6 +10,10 @@ class Budget:
         self._interval = 1 / per_second
         self._next = 0.0
 
+    def hold(self, seconds: float) -> None:
+        """Give out no slot for a while."""
+        self._next = max(self._next, asyncio.get_running_loop().time() + seconds)
+
     async def take(self) -> None:
         """Wait for the next slot and take it."""
         now = asyncio.get_running_loop().time()

@@ -1,57 +1,61 @@
 """What the operator knows of the cluster, kept by the watches and by the answers to its own writes.
 
-Older news never replaces newer: every object is compared by resource version, and what was deleted stays deleted. The
-cache belongs to one event loop.
+Older news never replaces newer: every object is compared by resource version, and what was deleted stays deleted. Jobs
+that have ended are not kept. The cache belongs to one event loop.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, NamedTuple
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic import ValidationError
 
-from rekindle_crds import Engine, Phase, Progress
-from rekindle_operator.core.kinds import KINDS
-from rekindle_operator.core.observed import Child, Observed, Pod, Policy, Refusal
+from rekindle_crds import Engine
+from rekindle_operator.core.kinds import KINDS, JobResource, Upstream
+from rekindle_operator.core.observed import Child, Observed, Pod, Policy, Source
 from rekindle_operator.core.views import child_of, controller_uid, owner_uid, pod_of, resource_version
+from rekindle_operator.jsonlog import about
+from rekindle_operator.memory import Key, Memory
 from rekindle_operator.resources import CHILDREN, ENGINES, PODS, Resource
 
 Json = dict[str, Any]
 
-_REMEMBERED = 10_000
+logger = logging.getLogger(__name__)
+
+_REMEMBERED = 20_000
 
 
-class Key(NamedTuple):
-    """Names one job."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """One job, as the API server sent it and as it was understood."""
 
-    kind: str
-    namespace: str
-    name: str
+    raw: Json
+    job: JobResource
 
-
-@dataclass(slots=True)
-class Memory:
-    """What the operator knows of a job beyond the cluster's objects; it can be lost at any time."""
-
-    refusal: Refusal | None = None
-    tails: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    progress: dict[str, Progress] = field(default_factory=dict)
-    progress_written_at: datetime | None = None
-    confirmed: bool = False
+    @property
+    def finished(self) -> bool:
+        return self.job.status.phase is not None and self.job.status.phase.finished
 
 
 class Cache:
     """Jobs, Engines, child Jobs and pods, with the indexes that observation needs."""
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._jobs: dict[Key, Json] = {}
+        self.policy = policy
+        self.revision: Counter[str] = Counter()
+        """Counts, by namespace, the changes that can move the line for a place."""
+        self.complete = False
+        """Whether everything was listed once, so that what is not known does not exist or has ended."""
+        self._jobs: dict[Key, _Known] = {}
         self._keys: dict[str, Key] = {}
         self._engines: dict[str, dict[str, Engine]] = {}
         self._children: dict[str, dict[str, Child]] = {}
         self._pods: dict[str, dict[str, Pod]] = {}
         self._memories: dict[str, Memory] = {}
+        self._waiters: dict[Key, set[Key]] = defaultdict(set)
+        """By a job, those that wait for its result."""
         self._deleted: dict[str, None] = {}
 
     def apply(self, resource: Resource, raw: Json, *, deleted: bool = False) -> set[Key]:
@@ -65,7 +69,7 @@ class Cache:
         return self._apply_job(resource, raw, deleted=deleted)
 
     def replace(self, resource: Resource, namespace: str, items: Iterable[Json], version: int) -> set[Key]:
-        """Take in a whole list: what it lacks and what is not younger than it was deleted unseen."""
+        """Take in a whole list: what it lacks and what is not younger than it was deleted unseen, or has ended."""
         present, wake = set(), set()
         for raw in items:
             present.add(raw["metadata"]["uid"])
@@ -88,50 +92,95 @@ class Cache:
             drop([uid], {raw["metadata"]["uid"] for raw in items}, version)
         self.memory(key).confirmed = True
 
+    def hold(self, resource: Resource, raw: Json) -> None:
+        """Take in a job that has ended, as it was read just now, until it is released."""
+        self._deleted.pop(raw["metadata"]["uid"], None)
+        self._apply_job(resource, raw, deleted=False)
+
+    def release(self, key: Key) -> None:
+        """Forget a job that has ended and for which nothing is left to be done now."""
+        uid = self.uid(key)
+        if uid:
+            self._remember_deleted(uid)
+            self._forget_job(key)
+
+    def completed(self) -> None:
+        """Take in that everything was listed: what ended for jobs that are not known is of no interest any more."""
+        self.complete = True
+        for uid in (self._children.keys() | self._pods.keys()) - self._keys.keys():
+            self._pods.pop(uid, None)
+            alive = {name: child for name, child in self._children.pop(uid, {}).items() if not child.ended}
+            if alive:
+                self._children[uid] = alive
+
     def observe(self, key: Key) -> Observed | None:
-        """Return all that is known of a job; None when it does not exist."""
-        raw = self._jobs.get(key)
-        if raw is None:
+        """Return all that is known of a job, its turn apart; None when it does not exist or has ended before."""
+        known = self._jobs.get(key)
+        if known is None:
             return None
-        uid, kind, memory = raw["metadata"]["uid"], KINDS[key.kind], self.memory(key)
+        uid, memory = known.job.metadata.uid, self.memory(key)
+        children = tuple(self._children.get(uid, {}).values())
+        run = known.job.status.run
+        controllers = {child.uid for child in children} | ({run.uid} if run is not None else set())
         return Observed(
-            kind=kind,
-            job=kind.model.model_validate(raw),
-            engines=tuple(self._engines.get(key.namespace, {}).values()),
-            children=tuple(self._children.get(uid, {}).values()),
-            pods=tuple(self._pods.get(uid, {}).values()),
+            kind=KINDS[key.kind],
+            job=known.job,
+            engines=self.engines(key.namespace),
+            children=children,
+            # Anybody may label a pod as one of ours; only those that a child controls count.
+            pods=tuple(pod for pod in self._pods.get(uid, {}).values() if pod.child_uid in controllers),
             confirmed=memory.confirmed,
             progress=dict(memory.progress),
             tails=dict(memory.tails),
             refusal=memory.refusal,
+            trouble=memory.trouble,
+            source=self._source(key, known) or memory.source,
             progress_written_at=memory.progress_written_at,
-            policy=self._policy,
+            position_written_at=memory.position_written_at,
+            policy=self.policy,
         )
 
-    def settled(self, key: Key) -> bool:
-        """Whether a job has finished and has nothing left to be done; found without reading all of it."""
-        raw = self._jobs.get(key)
-        if raw is None:
-            return True
-        if not _finished(raw) or raw["status"].get("observedGeneration") != raw["metadata"].get("generation"):
-            return False
-        children = self._children.get(raw["metadata"]["uid"], {}).values()
-        alive = any(not child.ended and not child.deleting for child in children)
-        return raw["status"]["phase"] == Phase.SUCCEEDED or not alive
+    def jobs(self) -> Iterable[tuple[Key, Json]]:
+        """Return all jobs as the API server sent them."""
+        return ((key, known.raw) for key, known in self._jobs.items())
+
+    def open_jobs(self, namespace: str) -> Iterator[tuple[Key, JobResource, Child | None]]:
+        """Yield the jobs of a namespace that have not finished, with their latest child."""
+        for key, known in self._jobs.items():
+            if key.namespace == namespace and not known.finished:
+                children = self._children.get(known.job.metadata.uid, {}).values()
+                yield key, known.job, max(children, key=lambda child: child.run, default=None)
+
+    def engines(self, namespace: str) -> tuple[Engine, ...]:
+        """Return the Engines of a namespace."""
+        return tuple(self._engines.get(namespace, {}).values())
+
+    def namespaces(self) -> list[str]:
+        """Return the namespaces that have Engines."""
+        return list(self._engines)
+
+    def alive(self, uid: str) -> bool:
+        """Whether a job has a child that still works."""
+        return any(not child.ended and not child.deleting for child in self._children.get(uid, {}).values())
 
     def job(self, key: Key) -> Json | None:
         """Return a job as the API server sent it."""
-        return self._jobs.get(key)
+        known = self._jobs.get(key)
+        return None if known is None else known.raw
 
     def uid(self, key: Key) -> str:
-        """Return the uid of a job, empty when it does not exist."""
-        raw = self._jobs.get(key)
-        return "" if raw is None else str(raw["metadata"]["uid"])
+        """Return the uid of a job, empty when it is not known."""
+        known = self._jobs.get(key)
+        return "" if known is None else known.job.metadata.uid
 
     def memory(self, key: Key) -> Memory:
         """Return what is remembered of a job; of one that does not exist nothing is kept."""
         uid = self.uid(key)
         return self._memories.setdefault(uid, Memory()) if uid else Memory()
+
+    def forget_memories(self) -> None:
+        """Remember no more than a process that has just started."""
+        self._memories.clear()
 
     def running(self) -> list[tuple[Key, Pod]]:
         """Return the pods whose container runs now, of jobs that have not finished."""
@@ -143,52 +192,69 @@ class Cache:
             if pod.running
         ]
 
-    def forget_memories(self) -> None:
-        """Remember no more than a process that has just started."""
-        self._memories.clear()
-
-    def jobs(self) -> Iterable[tuple[Key, Json]]:
-        """Return all jobs as the API server sent them."""
-        return self._jobs.items()
-
     def remove_child(self, key: Key, child_uid: str) -> None:
         """Take in that a child does not exist any more."""
         self._remember_deleted(child_uid)
         children = self._children.get(self.uid(key), {})
         for name in [name for name, child in children.items() if child.uid == child_uid]:
             del children[name]
+            self.revision[key.namespace] += 1
+
+    def _source(self, key: Key, known: _Known) -> Source | None:
+        """Return the job whose result is the source of this one, if a watch shows it: it has not ended then."""
+        upstream = KINDS[key.kind].source(known.job)
+        if not isinstance(upstream, Upstream):
+            return None
+        other = self._jobs.get(Key(upstream.kind, key.namespace, upstream.name))
+        return None if other is None else Source(other.job)
 
     def _apply_job(self, resource: Resource, raw: Json, *, deleted: bool) -> set[Key]:
         metadata = raw["metadata"]
         key, uid = Key(resource.kind, metadata["namespace"], metadata["name"]), metadata["uid"]
         known = self._jobs.get(key)
+        wake = set(self._waiters.get(key, ()))
         if deleted:
             self._remember_deleted(uid)
-            if known is not None and known["metadata"]["uid"] == uid:
+            if known is not None and known.job.metadata.uid == uid:
                 self._forget_job(key)
-            return {key}
-        if uid in self._deleted or (known is not None and resource_version(raw) <= resource_version(known)):
+            return wake
+        if uid in self._deleted or (known is not None and resource_version(raw) <= resource_version(known.raw)):
             return set()
-        if known is not None and known["metadata"]["uid"] != uid:
-            self._remember_deleted(known["metadata"]["uid"])
-            self._forget_job(key)
+        if known is not None and known.job.metadata.uid != uid:
+            self.release(key)
+            known = None
         metadata.pop("managedFields", None)
-        self._jobs[key] = raw
+        try:
+            fresh = _Known(raw, KINDS[key.kind].model.model_validate(raw))
+        except ValidationError as error:
+            logger.warning("job not understood", extra={**about(*key, uid), "error": str(error)})
+            return set()
+        self._remember_job(key, fresh, known)
+        return wake | {key}
+
+    def _remember_job(self, key: Key, fresh: _Known, known: _Known | None) -> None:
+        uid = fresh.job.metadata.uid
+        self._jobs[key] = fresh
         self._keys[uid] = key
-        if _finished(raw):
+        upstream = KINDS[key.kind].source(fresh.job)
+        if isinstance(upstream, Upstream) and not fresh.finished:
+            self._waiters[Key(upstream.kind, key.namespace, upstream.name)].add(key)
+        if fresh.finished:
             self._pods.pop(uid, None)
             self._memories.pop(uid, None)
-        return {key}
+        spec = (fresh.job.metadata.generation, fresh.job.status.source, fresh.finished)
+        if known is None or spec != (known.job.metadata.generation, known.job.status.source, known.finished):
+            self.revision[key.namespace] += 1
 
     def _apply_engine(self, raw: Json, *, deleted: bool) -> set[Key]:
         namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
         engines = self._engines.setdefault(namespace, {})
+        known = engines.get(name)
         if deleted:
             self._remember_deleted(raw["metadata"]["uid"])
-            known = engines.get(name)
             if known is not None and known.metadata.uid == raw["metadata"]["uid"]:
                 del engines[name]
-            return self._waiting(namespace)
+            return self._childless(namespace)
         if raw["metadata"]["uid"] in self._deleted:
             return set()
         try:
@@ -196,16 +262,18 @@ class Cache:
         except ValidationError:
             # Stored by another version of the schema: for jobs it is as if it did not exist.
             engines.pop(name, None)
-            return self._waiting(namespace)
-        known = engines.get(name)
+            return self._childless(namespace)
         if known is not None and int(known.metadata.resource_version or 0) >= resource_version(raw):
             return set()
         engines[name] = engine
-        return self._waiting(namespace)
+        same = known is not None and known.spec == engine.spec and known.status.conditions == engine.status.conditions
+        return set() if same else self._childless(namespace)
 
     def _apply_child(self, raw: Json, *, deleted: bool) -> set[Key]:
         uid, child = owner_uid(raw), child_of(raw)
         if not self._may_exist(uid) or controller_uid(raw) != uid or child.uid in self._deleted:
+            return set()
+        if self.complete and child.ended and uid not in self._keys:
             return set()
         children = self._children.setdefault(uid, {})
         known = children.get(child.name)
@@ -216,12 +284,16 @@ class Cache:
             return set()
         else:
             children[child.name] = child
+        if deleted or known is None or known.ended != child.ended:
+            self.revision[raw["metadata"]["namespace"]] += 1
         return self._owner_key(uid)
 
     def _apply_pod(self, raw: Json, *, deleted: bool) -> set[Key]:
         uid, pod = owner_uid(raw), pod_of(raw, gone=deleted)
         owner = self._keys.get(uid)
-        if not self._may_exist(uid) or (owner is not None and _finished(self._jobs[owner])):
+        if not self._may_exist(uid) or (owner is not None and self._jobs[owner].finished):
+            return set()
+        if self.complete and owner is None and pod.ended:
             return set()
         pods = self._pods.setdefault(uid, {})
         known = pods.get(pod.uid)
@@ -231,18 +303,19 @@ class Cache:
         return self._owner_key(uid)
 
     def _drop_jobs(self, resource: Resource, namespace: str, present: set[str], version: int) -> set[Key]:
-        gone = {
+        gone = [
             key
-            for key, raw in self._jobs.items()
+            for key, known in self._jobs.items()
             if key.kind == resource.kind
             and key.namespace == namespace
-            and raw["metadata"]["uid"] not in present
-            and resource_version(raw) <= version
-        }
+            and known.job.metadata.uid not in present
+            and resource_version(known.raw) <= version
+        ]
+        wake: set[Key] = set()
         for key in gone:
-            self._remember_deleted(self.uid(key))
-            self._forget_job(key)
-        return gone
+            wake |= self._waiters.get(key, set())
+            self.release(key)
+        return wake
 
     def _drop_engines(self, namespace: str, present: set[str], version: int) -> set[Key]:
         engines = self._engines.get(namespace, {})
@@ -253,7 +326,7 @@ class Cache:
         ]
         for name in gone:
             del engines[name]
-        return self._waiting(namespace) if gone else set()
+        return self._childless(namespace) if gone else set()
 
     def _drop_children(self, owners: Iterable[str], present: set[str], version: int) -> set[Key]:
         wake: set[Key] = set()
@@ -263,6 +336,8 @@ class Cache:
                     self._remember_deleted(child.uid)
                     del self._children[uid][child.name]
                     wake |= self._owner_key(uid)
+        for key in wake:
+            self.revision[key.namespace] += 1
         return wake
 
     def _drop_pods(self, owners: Iterable[str], present: set[str], version: int) -> set[Key]:
@@ -280,19 +355,23 @@ class Cache:
     def _owner_key(self, uid: str) -> set[Key]:
         return {self._keys[uid]} if uid in self._keys else set()
 
-    def _waiting(self, namespace: str) -> set[Key]:
-        """Jobs that an Engine may help: those without a child."""
-        return {
-            key
-            for key, raw in self._jobs.items()
-            if key.namespace == namespace and not _finished(raw) and not self._children.get(raw["metadata"]["uid"])
-        }
+    def _childless(self, namespace: str) -> set[Key]:
+        """Take in that Engines changed, and return the jobs that this may help: those without a child."""
+        self.revision[namespace] += 1
+        return {key for key, _, child in self.open_jobs(namespace) if child is None}
 
     def _forget_job(self, key: Key) -> None:
-        uid = self.uid(key)
-        self._jobs.pop(key, None)
+        known = self._jobs.pop(key)
+        uid = known.job.metadata.uid
         for index in (self._keys, self._children, self._pods, self._memories):
             index.pop(uid, None)
+        upstream = KINDS[key.kind].source(known.job)
+        if isinstance(upstream, Upstream):
+            other = Key(upstream.kind, key.namespace, upstream.name)
+            self._waiters[other].discard(key)
+            if not self._waiters[other]:
+                del self._waiters[other]
+        self.revision[key.namespace] += 1
 
     def _may_exist(self, uid: str) -> bool:
         """Whether a job can have this uid; its children and pods may be seen before it, and outlive it for a while."""
@@ -302,8 +381,3 @@ class Cache:
         self._deleted[uid] = None
         while len(self._deleted) > _REMEMBERED:
             del self._deleted[next(iter(self._deleted))]
-
-
-def _finished(raw: Json) -> bool:
-    phase = raw.get("status", {}).get("phase")
-    return phase is not None and Phase(phase).finished

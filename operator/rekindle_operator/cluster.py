@@ -14,7 +14,7 @@ import asyncio
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -158,16 +158,26 @@ class Cluster:
             ApiError: They could not be read.
         """
         items: list[Json] = []
+        version = "0"
+        async for page in self.pages(path, selector, fields):
+            items.extend(page.get("items") or [])
+            version = str(page.get("metadata", {}).get("resourceVersion") or "0")
+        return items, int(version) if version.isdecimal() else 0
+
+    async def pages(self, path: str, selector: str = "", fields: str = "") -> AsyncIterator[Json]:
+        """Yield the objects of a collection that both selectors choose, in lists of at most 500.
+
+        Raises:
+            ApiError: They could not be read.
+        """
         chosen = {"labelSelector": selector, "fieldSelector": fields}
         query = {"limit": str(_PAGE), **{name: value for name, value in chosen.items() if value}}
         while True:
             page = await self.get(path, query)
-            items.extend(page.get("items") or [])
-            metadata = page.get("metadata", {})
-            if not metadata.get("continue"):
-                version = str(metadata.get("resourceVersion") or "0")
-                return items, int(version) if version.isdecimal() else 0
-            query["continue"] = metadata["continue"]
+            yield page
+            if not page.get("metadata", {}).get("continue"):
+                return
+            query["continue"] = page["metadata"]["continue"]
 
     async def write(self, verb: str, path: str, body: Json, content_type: str = "application/json") -> Json:
         """Create, change or delete one object, and return what the API server answers.

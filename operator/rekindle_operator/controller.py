@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from rekindle_operator.apply import Applier
-from rekindle_operator.cache import Cache, Key
+from rekindle_operator.cache import Cache
 from rekindle_operator.cluster import ApiError
 from rekindle_operator.core.observed import Observed
 from rekindle_operator.core.reconcile import reconcile
+from rekindle_operator.engine_reports import EngineReports
 from rekindle_operator.journal import Journal
 from rekindle_operator.jsonlog import about
+from rekindle_operator.line import Line
+from rekindle_operator.memory import Key
 from rekindle_operator.metrics import Metrics
 from rekindle_operator.workqueue import LONGEST_BACKOFF, WorkQueue
 
@@ -25,12 +29,22 @@ class Controller:
     """Workers that bring jobs forward, each key by one worker at a time."""
 
     def __init__(
-        self, cache: Cache, queue: WorkQueue[Key], applier: Applier, journal: Journal, metrics: Metrics
+        self,
+        *,
+        cache: Cache,
+        line: Line,
+        queue: WorkQueue[Key],
+        applier: Applier,
+        journal: Journal,
+        reports: EngineReports,
+        metrics: Metrics,
     ) -> None:
         self._cache = cache
+        self._line = line
         self._queue = queue
         self._applier = applier
         self._journal = journal
+        self._reports = reports
         self._metrics = metrics
 
     async def work(self) -> None:
@@ -46,6 +60,8 @@ class Controller:
                 self._queue.succeeded(key)
             finally:
                 self._queue.done(key)
+                for admitted in self._line.admitted(key.namespace):
+                    self._queue.add(admitted)
 
     def _failed(self, key: Key, error: Exception) -> None:
         self._metrics.reconcile_errors.inc()
@@ -59,26 +75,38 @@ class Controller:
         logger.warning("reconcile failed", extra=extra, exc_info=unexpected)
 
     async def _bring_forward(self, key: Key) -> None:
+        if self._cache.job(key) is None:
+            await self._applier.read_ended(key)
         for _ in range(_PASSES):
-            if self._cache.settled(key):
-                return
-            observed = self._cache.observe(key)
+            observed = self._observe(key)
             if observed is None:
                 return
             now = datetime.now(UTC)
             decision = reconcile(observed, now)
-            self._cache.memory(key).confirmed = False
-            if await self._applier.write_status(key, observed, decision.status):
-                self._journal.tell(observed, decision.status)
+            self._cache.memory(key).forget_readings()
+            written = await self._applier.write_status(key, observed, decision.status)
+            if written is not None:
+                self._journal.tell(observed, written)
+                self._reports.note(observed, written)
             elif self._stale(key, observed):
                 continue
             for action in decision.actions:
                 await self._applier.perform(key, observed, action)
             if not decision.actions and not self._stale(key, observed):
-                if decision.wake_up_at is not None:
-                    self._queue.add_after(key, (decision.wake_up_at - now).total_seconds())
+                self._put_away(key, observed, decision.wake_up_at, now)
                 return
         self._queue.add_after(key, 1.0)
+
+    def _observe(self, key: Key) -> Observed | None:
+        observed = self._cache.observe(key)
+        return None if observed is None else replace(observed, turn=self._line.turn(key, observed.job))
+
+    def _put_away(self, key: Key, observed: Observed, wake_up_at: datetime | None, now: datetime) -> None:
+        """Nothing is left to do for now: look again later, and keep no job that has ended until then."""
+        if wake_up_at is not None:
+            self._queue.add_after(key, (wake_up_at - now).total_seconds())
+        if observed.status.phase is not None and observed.status.phase.finished:
+            self._cache.release(key)
 
     def _stale(self, key: Key, observed: Observed) -> bool:
         """Whether the job changed or went since it was observed, by our own write or by somebody else's."""

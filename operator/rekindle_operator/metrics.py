@@ -1,6 +1,7 @@
 """The metrics that the operator exposes. None has a label for a single job."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
@@ -9,6 +10,7 @@ from prometheus_client.registry import Collector
 from rekindle_crds import Phase
 from rekindle_operator.core.kinds import KINDS
 
+_VERSION = version("rekindle")
 _LATENCIES = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _DURATIONS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 
@@ -40,6 +42,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # published without types
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self.gauges("rekindle_build_info", "Version of the operator; always 1.", ("version",), lambda: {(_VERSION,): 1})
         self.reconcile_seconds = Histogram(
             "rekindle_reconcile_seconds",
             "Time to observe, decide and apply for one job.",
@@ -59,9 +62,11 @@ class Metrics:
         self.events_posted = self._counter("rekindle_events_posted", "Events posted about jobs.")
         self.events_dropped = self._counter(
             "rekindle_events_dropped",
-            "Events that were not posted, by cause: overflow of the queue, or refused by the API server.",
+            "Events that were not posted, by cause: overflow of the queue, refused by the API server, or not leading.",
             "cause",
         )
+        for cause in ("overflow", "refused", "not leading"):
+            self.events_dropped.labels(cause)
         self.attempts = self._counter(
             "rekindle_attempts", "Ended attempts by kind of job and reason.", "kind", "reason"
         )

@@ -4,11 +4,12 @@ import asyncio
 import logging
 
 from rekindle_operator.budget import Budget
-from rekindle_operator.cache import Cache, Key
+from rekindle_operator.cache import Cache
 from rekindle_operator.cluster import ApiError, Cluster
 from rekindle_operator.core.observed import CONTAINER, Pod
 from rekindle_operator.core.progress import progress_in
 from rekindle_operator.jsonlog import about
+from rekindle_operator.memory import Key
 from rekindle_operator.resources import PODS
 from rekindle_operator.workqueue import WorkQueue
 
@@ -51,6 +52,7 @@ class Poller:
         except ApiError as error:
             words = about(*key, self._cache.uid(key))
             logger.debug("progress not readable", extra={**words, "pod": pod.name, "error": str(error)})
+            self._budget.hold(error.retry_after or 0.0)
             return
         progress, memory = progress_in(log), self._cache.memory(key)
         if progress is not None and memory.progress.get(pod.uid) != progress:

@@ -7,7 +7,7 @@ from typing import Any
 from rekindle_crds import GROUP, VERSION
 from rekindle_crds.crd import manifests
 from rekindle_operator.cluster import ApiError, Cluster, Json
-from rekindle_operator.resources import EVENTS, LEASES, WATCHED, Resource
+from rekindle_operator.resources import LEASES, NEEDED, Resource
 
 _SCHEMAS = f"apis/{GROUP}/{VERSION}"
 
@@ -18,7 +18,7 @@ async def missing(cluster: Cluster, namespaces: Iterable[str], lease_namespace: 
     Raises:
         ApiError: The API server does not answer.
     """
-    needs = [(resource, namespace) for namespace in namespaces for resource in (*WATCHED, EVENTS)]
+    needs = [(resource, namespace) for namespace in namespaces for resource in NEEDED]
     needs.append((LEASES, lease_namespace))
     permissions, fields = await asyncio.gather(_missing_permissions(cluster, needs), _missing_fields(cluster))
     return [*permissions, *fields]

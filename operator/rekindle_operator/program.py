@@ -7,15 +7,19 @@ from typing import Any
 
 from rekindle_operator.apply import Applier
 from rekindle_operator.budget import Budget
-from rekindle_operator.cache import Cache, Key
+from rekindle_operator.cache import Cache
 from rekindle_operator.census import Census
 from rekindle_operator.cluster import Cluster, OpenGate, configuration, wait_until_answering
 from rekindle_operator.controller import Controller, run_workers
 from rekindle_operator.core.observed import Policy
 from rekindle_operator.emitter import Emitter
+from rekindle_operator.ended import Ended
+from rekindle_operator.engine_reports import EngineReports
 from rekindle_operator.health import HealthServer
 from rekindle_operator.journal import Journal
 from rekindle_operator.lease import Leadership, Terms
+from rekindle_operator.line import Line
+from rekindle_operator.memory import Key
 from rekindle_operator.metrics import Metrics
 from rekindle_operator.poller import Poller
 from rekindle_operator.preflight import missing
@@ -72,7 +76,9 @@ class Operator:
     """All parts of a running operator."""
 
     def __init__(self, settings: Settings, metrics: Metrics, connection: Any) -> None:  # noqa: ANN401 - untyped client
-        policy = Policy(frozenset(settings.allowed_buckets), frozenset(settings.allowed_service_accounts))
+        policy = Policy(
+            frozenset(settings.allowed_buckets), frozenset(settings.allowed_service_accounts), settings.max_running
+        )
         budget = Budget(settings.progress_requests_per_second)
         self._settings = settings
         self._cache = Cache(policy)
@@ -87,8 +93,20 @@ class Operator:
         self._poller = Poller(self._cluster, self._cache, self._queue, budget)
         applier = Applier(self._cluster, self._cache, budget)
         journal = Journal(self._emitter, metrics)
-        self._controller = Controller(self._cache, self._queue, applier, journal, metrics)
-        self._watch = Watch(connection, settings.namespaces, metrics, self._observed, self._resync.ask)
+        self._line = Line(self._cache)
+        self._reports = EngineReports(self._cluster, self._cache)
+        self._ended = Ended(self._cluster, self._cache, self._queue, settings.namespaces, settings.ended_period_seconds)
+        self._controller = Controller(
+            cache=self._cache,
+            line=self._line,
+            queue=self._queue,
+            applier=applier,
+            journal=journal,
+            reports=self._reports,
+            metrics=metrics,
+        )
+        sinks = (self._observed, self._resync.ask)
+        self._watch = Watch(connection, settings.namespaces, metrics, *sinks, watch_seconds=settings.watch_seconds)
         age = self._watch.streams.age
         self._health = HealthServer(
             metrics, age, settings.watch_limit_seconds, self._resync.complete.is_set, lambda: self._leadership.leading
@@ -151,6 +169,8 @@ class Operator:
             async with asyncio.TaskGroup() as group:
                 group.create_task(run_workers(self._controller, self._settings.workers), name="workers")
                 group.create_task(self._poller.run(), name="progress")
+                group.create_task(self._reports.run(), name="engine reports")
+                group.create_task(self._ended.run(), name="ended jobs")
         finally:
             self._queue.close()
             await self._post_last_events()
@@ -170,6 +190,8 @@ class Operator:
 
     def _observed(self, resource: Resource, raw: dict[str, Any], deleted: bool) -> None:
         for key in self._cache.apply(resource, raw, deleted=deleted):
+            self._queue.add(key)
+        for key in self._line.admitted(raw["metadata"]["namespace"]):
             self._queue.add(key)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rekindle_crds import GROUP, VERSION, Label
+from rekindle_crds import GROUP, VERSION, Label, Phase
 from rekindle_crds.labels import MANAGED_BY_VALUE
 from rekindle_operator.core.kinds import KINDS
 
@@ -31,16 +31,33 @@ class Resource:
         return "/".join(part for part in parts if part)
 
 
+_UNFINISHED = ",".join(f"status.phase!={phase.value}" for phase in Phase if phase.finished)
 _OURS = f"{Label.MANAGED_BY}={MANAGED_BY_VALUE}"
 
 JOBS = {
-    kind.kind: Resource(GROUP, VERSION, kind.plural, kind.kind, subresource_verbs=(("status", "patch"),))
+    kind.kind: Resource(
+        GROUP,
+        VERSION,
+        kind.plural,
+        kind.kind,
+        verbs=("get", "list", "watch", "delete"),
+        subresource_verbs=(("status", "patch"),),
+        fields=_UNFINISHED,
+    )
     for kind in KINDS.values()
 }
-ENGINES = Resource(GROUP, VERSION, "engines", "Engine", verbs=("list", "watch"))
+ENGINES = Resource(
+    GROUP, VERSION, "engines", "Engine", verbs=("list", "watch"), subresource_verbs=(("status", "patch"),)
+)
 CHILDREN = Resource("batch", "v1", "jobs", "Job", _OURS, ("get", "list", "watch", "create", "delete"))
 PODS = Resource("", "v1", "pods", "Pod", _OURS, ("list", "watch", "delete"), (("log", "get"),))
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", verbs=("get", "create", "update"))
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 
+TROUBLES = Resource("", "v1", "events", "Event", verbs=("list",))
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", verbs=("get",))
+VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", verbs=("get",))
+
 WATCHED = (*JOBS.values(), ENGINES, CHILDREN, PODS)
+NEEDED = (*WATCHED, EVENTS, TROUBLES, SERVICE_ACCOUNTS, VOLUME_CLAIMS)
+"""All that the operator uses in each namespace that it serves."""

@@ -7,8 +7,9 @@ everything has been listed while its watch was open.
 import asyncio
 import logging
 
-from rekindle_operator.cache import Cache, Key
+from rekindle_operator.cache import Cache
 from rekindle_operator.cluster import ApiError, Cluster
+from rekindle_operator.memory import Key
 from rekindle_operator.resources import WATCHED, Resource
 from rekindle_operator.workqueue import WorkQueue
 
@@ -64,4 +65,6 @@ class Resync:
             self._queue.add(key)
         self._missing.discard((resource, namespace))
         if not self._missing:
+            if not self.complete.is_set():
+                self._cache.completed()
             self.complete.set()

@@ -33,8 +33,15 @@ class Settings(BaseSettings):
     """How long one request to the API server may take."""
     progress_requests_per_second: float = Field(default=20.0, gt=0, le=1000)
     """Budget for reading logs and writing progress, for all jobs together."""
+    max_running: int | None = Field(default=None, ge=1, le=100_000)
+    """At most this many jobs run at once in each namespace, those with a Kueue queue not counted; no limit when left
+    out. Engines have limits of their own."""
+    ended_period_seconds: float = Field(default=120.0, ge=1)
+    """How often jobs that have ended are listed, for those whose time to live was changed or is about to end."""
     resync_seconds: float = Field(default=600.0, ge=10)
     """How often everything is listed again, in case a watch lost something."""
+    watch_seconds: int = Field(default=60, ge=5, le=60)
+    """How long a watch lasts before it is opened anew; one that lasts longer is given up as a dead connection."""
     watch_limit_seconds: float = Field(default=240.0, ge=90)
     """/healthz fails when a watch has not talked to the API server for so long."""
     lease_name: str = Field(default="rekindle-operator", pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")

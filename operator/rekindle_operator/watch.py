@@ -17,6 +17,7 @@ import kopf
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
+from rekindle_operator.connection import connector
 from rekindle_operator.metrics import Metrics
 from rekindle_operator.resources import WATCHED, Resource
 
@@ -29,6 +30,7 @@ Connected = Callable[[Resource, str], None]
 
 _LONGEST_PAUSE = 15.0
 _LAST_SECONDS = 3.0
+_OVERDUE = 5
 
 
 class Streams:
@@ -71,8 +73,11 @@ class Watch:
         metrics: Metrics,
         sink: Sink,
         connected: Connected,
+        *,
+        watch_seconds: int,
     ) -> None:
         self.streams = Streams(namespaces)
+        self._settings = _kopf_settings(watch_seconds)
         self._configuration = configuration
         self._namespaces = namespaces
         self._metrics = metrics
@@ -108,7 +113,7 @@ class Watch:
     async def _operate(self) -> None:
         await kopf.operator(
             registry=self._registry(),
-            settings=_kopf_settings(),
+            settings=self._settings,
             namespaces=self._namespaces,
             standalone=True,
             stop_flag=self._stopping,
@@ -147,7 +152,7 @@ class Watch:
 
         transport = RESTClientObject(self._configuration)
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=transport.ssl_context),
+            connector=connector(transport.ssl_context, limit=0),
             middlewares=(authenticate,),
             trace_configs=[self._trace()],
             proxy=self._configuration.proxy,
@@ -189,7 +194,7 @@ class _NoDiffs(kopf.DiffBaseStorage):
         return None
 
 
-def _kopf_settings() -> kopf.OperatorSettings:
+def _kopf_settings(watch_seconds: int) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.peering.standalone = True
     settings.scanning.disabled = True
@@ -197,10 +202,12 @@ def _kopf_settings() -> kopf.OperatorSettings:
     settings.persistence.diffbase_storage = _NoDiffs()
     settings.process.ultimate_exiting_timeout = None
     settings.networking.connect_timeout = 5
-    settings.networking.request_timeout = 60
+    settings.networking.request_timeout = 30
     settings.networking.error_backoffs = (0.5, 1, 2, 4)
-    # Each watch is opened anew every minute: that it does so is what liveness looks at.
-    settings.watching.server_timeout = 60
+    # Each watch is opened anew from time to time: that it does so is what liveness looks at.
+    settings.watching.server_timeout = watch_seconds
+    # A watch that the API server did not end by then has died without a word.
+    settings.watching.inactivity_timeout = watch_seconds + _OVERDUE
     settings.watching.connect_timeout = 5
     settings.watching.chunk_size = 500
     settings.queueing.idle_timeout = 1.0

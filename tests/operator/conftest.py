@@ -13,12 +13,15 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.operator.faulty_proxy import FaultyProxy
 
 Json = dict[str, Any]
 
 SCRIPT = str(Path(__file__).with_name("scripted_engine.py"))
 IMAGE = "rekindle-worker:dev"
+SHORT_LEASE = {"lease_duration_seconds": "5", "renew_deadline_seconds": "3", "retry_period_seconds": "0.5"}
 PATHS = {
+    "leases": "/apis/coordination.k8s.io/v1",
     "restorejobs": "/apis/rekindle.dev/v1alpha1",
     "engines": "/apis/rekindle.dev/v1alpha1",
     "jobs": "/apis/batch/v1",
@@ -149,14 +152,15 @@ class Operator:
         self.url = ""
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, **settings: str) -> None:
-        """Start it and wait until it is ready."""
+    def start(self, role: str = "leader", **settings: str) -> None:
+        """Start it and wait until it is ready, and leads or stands by as told."""
         environment = {
             **os.environ,
             "KUBECONFIG": str(self.kubeconfig),
             "REKINDLE_OPERATOR_HOST": "127.0.0.1",
             "REKINDLE_OPERATOR_PORT": "0",
             "REKINDLE_OPERATOR_NAMESPACES": self.namespace,
+            "REKINDLE_OPERATOR_ENDED_PERIOD_SECONDS": "1",
             "REKINDLE_OPERATOR_IDENTITY": self.log.stem,
             **{f"REKINDLE_OPERATOR_{name.upper()}": value for name, value in settings.items()},
         }
@@ -164,22 +168,32 @@ class Operator:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=environment, stderr=log)
         deadline = time.monotonic() + 30
-        while not self._ready():
+        while self.role() != role:
             if time.monotonic() > deadline or self.process.poll() is not None:
-                pytest.fail(f"the operator is not ready:\n{self.log.read_text()}")
+                pytest.fail(f"the operator is no {role}:\n{self.log.read_text()}")
             time.sleep(0.05)
 
     def lines(self) -> list[Json]:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
-    def _ready(self) -> bool:
+    def said(self, message: str) -> bool:
+        """Return whether a line of its log says so."""
+        return any(line["message"] == message for line in self.lines())
+
+    def role(self) -> str:
+        """Return leader or standby, or nothing while it is not ready."""
         port = next((line["port"] for line in self.lines() if line["message"] == "operator started"), None)
         if port is None:
-            return False
+            return ""
         self.url = f"http://127.0.0.1:{port}"
         with suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/readyz").status_code == 200
-        return False
+            answer = httpx.get(f"{self.url}/readyz", timeout=2)
+            return answer.text.strip() if answer.status_code == 200 else ""
+        return ""
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
 
     def stop(self) -> int:
         """Ask it to stop and return its exit code."""
@@ -192,6 +206,11 @@ class Operator:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(15)
+
+    def metric(self, name: str) -> float:
+        """Return a metric without labels."""
+        page = httpx.get(f"{self.url}/metrics").text
+        return next(float(line.split(" ")[1]) for line in page.splitlines() if line.startswith(f"{name} "))
 
     def writes(self) -> float:
         """Return how many requests that change something it has made since its start."""
@@ -214,6 +233,30 @@ def stopped_operator(control_plane: Any, namespace: str, tmp_path: Path) -> Iter
     operator = Operator(control_plane.kubeconfig, namespace, tmp_path / "operator.log")
     yield operator
     operator.kill()
+
+
+@pytest.fixture
+def operators(control_plane: Any, namespace: str, tmp_path: Path) -> Iterator[Callable[..., Operator]]:
+    """Makes operators of the test's namespace, each with its own name, with a Lease that is soon lost."""
+    made: list[Operator] = []
+
+    def start(name: str, role: str = "leader", kubeconfig: Path | None = None, **settings: str) -> Operator:
+        operator = Operator(kubeconfig or control_plane.kubeconfig, namespace, tmp_path / f"{name}.log")
+        made.append(operator)
+        operator.start(role, **{**SHORT_LEASE, **settings})
+        return operator
+
+    yield start
+    for operator in made:
+        operator.kill()
+
+
+@pytest.fixture
+def proxy(control_plane: Any, tmp_path: Path) -> Iterator[FaultyProxy]:
+    """A way to the API server that fails as the test asks."""
+    proxy = FaultyProxy(control_plane, tmp_path / "proxy")
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rekindle_crds import JobStatus, Label, ObjectMeta
 from rekindle_crds.crd import manifests
 from rekindle_operator.apply import Applier
-from rekindle_operator.cache import Cache, Key
+from rekindle_operator.cache import Cache
 from rekindle_operator.census import Census
 from rekindle_operator.cluster import Cluster
 from rekindle_operator.controller import Controller
@@ -21,8 +21,11 @@ from rekindle_operator.core.events import Notice
 from rekindle_operator.core.observed import Child, Observed, Pod, Policy
 from rekindle_operator.core.progress import progress_in, tail_of
 from rekindle_operator.emitter import Emitter
+from rekindle_operator.engine_reports import EngineReports
 from rekindle_operator.health import HealthServer
 from rekindle_operator.journal import Journal
+from rekindle_operator.line import Line
+from rekindle_operator.memory import Key
 from rekindle_operator.metrics import Metrics
 from rekindle_operator.preflight import lacking
 from rekindle_operator.resources import CHILDREN, ENGINES, JOBS, PODS
@@ -116,7 +119,7 @@ def raw_child(version: int, *, owner: str = "u1", controller: str = "u1") -> dic
     }
 
 
-def raw_pod(version: int) -> dict[str, Any]:
+def raw_pod(version: int, *, controller: str = "c1") -> dict[str, Any]:
     return {
         "metadata": {
             "name": "photo-1-x",
@@ -125,6 +128,7 @@ def raw_pod(version: int) -> dict[str, Any]:
             "resourceVersion": str(version),
             "creationTimestamp": "2026-05-01T12:00:00Z",
             "labels": {Label.JOB_UID: "u1"},
+            "ownerReferences": [{"uid": controller, "controller": True}],
         },
         "spec": {},
         "status": {"phase": "Pending"},
@@ -164,10 +168,23 @@ def test_a_list_removes_what_it_lacks_but_not_what_is_younger(cache):
     observed = cache.observe(KEY)
     assert observed is not None
     assert observed.children == ()
+    run = {"number": 1, "name": "photo-1", "uid": "c1"}
+    cache.apply(JOBS["RestoreJob"], raw_job(13, run=run))
+    observed = cache.observe(KEY)
+    assert observed is not None
     assert [pod.gone for pod in observed.pods] == [True]
-    assert cache.replace(JOBS["RestoreJob"], "photos", [], 4) == set()
-    assert cache.replace(JOBS["RestoreJob"], "photos", [], 5) == {KEY}
+    assert cache.replace(JOBS["RestoreJob"], "photos", [], 12) == set()
+    assert cache.observe(KEY) is not None
+    cache.replace(JOBS["RestoreJob"], "photos", [], 13)
     assert cache.observe(KEY) is None
+
+
+def test_a_pod_that_no_child_controls_does_not_count_whatever_labels_it_wears(cache):
+    cache.apply(CHILDREN, raw_child(6))
+    cache.apply(PODS, raw_pod(7, controller="somebody"))
+    observed = cache.observe(KEY)
+    assert observed is not None
+    assert observed.pods == ()
 
 
 def test_a_job_made_anew_under_the_same_name_inherits_nothing(cache):
@@ -214,14 +231,13 @@ class OvertakenApplier:
         self._newer: dict[str, Any] | None = newer
         self._ended = ended
 
-    async def write_status(self, _key: Key, observed: Observed, status: JobStatus) -> bool:
+    async def write_status(self, _key: Key, observed: Observed, status: JobStatus) -> None:
         if self._newer is None:
             self._ended.set()
-            return False
+            return
         assert status != observed.status
         self._cache.apply(JOBS["RestoreJob"], self._newer)
         self._newer = None
-        return False
 
     async def perform(self, _key: Key, _observed: Observed, action: Action) -> None:
         self.actions.append(action)
@@ -236,7 +252,15 @@ async def test_what_was_decided_for_an_overtaken_job_is_not_done(cache):
     queue: WorkQueue[Key] = WorkQueue()
     ended = asyncio.Event()
     applier = OvertakenApplier(cache, patient, ended)
-    controller = Controller(cache, queue, cast("Applier", applier), cast("Journal", None), Metrics())
+    controller = Controller(
+        cache=cache,
+        line=Line(cache),
+        queue=queue,
+        applier=cast("Applier", applier),
+        journal=cast("Journal", None),
+        reports=cast("EngineReports", None),
+        metrics=Metrics(),
+    )
     queue.add(KEY)
     work = asyncio.create_task(controller.work())
     await asyncio.wait_for(ended.wait(), 5)
@@ -278,12 +302,15 @@ def test_an_engine_wakes_the_jobs_that_have_no_child(cache):
     assert cache.apply(ENGINES, engine, deleted=True) == set()
 
 
-def test_a_finished_job_is_settled_and_keeps_no_pods(cache):
+def test_a_finished_job_that_was_released_comes_back_by_no_older_news(cache):
     cache.apply(PODS, raw_pod(6))
-    assert not cache.settled(KEY)
-    cache.apply(JOBS["RestoreJob"], raw_job(7, phase="Succeeded"))
-    assert cache.settled(KEY)
-    assert cache.apply(PODS, raw_pod(9)) == set()
+    cache.apply(JOBS["RestoreJob"], raw_job(9, phase="Succeeded"))
+    cache.release(KEY)
+    cache.apply(JOBS["RestoreJob"], raw_job(8, phase="Running"))
+    assert cache.observe(KEY) is None
+    assert cache.apply(PODS, raw_pod(10)) == set()
+    cache.hold(JOBS["RestoreJob"], raw_job(11, phase="Succeeded"))
+    assert cache.observe(KEY) is not None
 
 
 def test_progress_and_last_lines_are_told_apart():

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from rekindle_crds import Engine, JobStatus, Phase, Progress, RestoreJob, Task, TerminationMessage
+from rekindle_crds import (
+    Engine,
+    JobStatus,
+    Phase,
+    Progress,
+    ProgressLine,
+    Reason,
+    RestoreJob,
+    SourceLocation,
+    Task,
+    TerminationMessage,
+)
 from rekindle_operator.core.child import child_manifest, child_name
 from rekindle_operator.core.decision import Confirm, CreateChild, DeleteChild, ForceDeletePod, ReadTail
 from rekindle_operator.core.events import notices
@@ -16,6 +27,7 @@ from rekindle_operator.core.reconcile import reconcile
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 UID = "0123abcd-0000-4000-8000-000000000000"
+PHOTO = SourceLocation(bucket="photos-in", key="a.jpg")
 
 
 def engine(name: str = "classic", **spec: Any) -> Engine:
@@ -104,7 +116,7 @@ def test_a_new_job_gets_a_child_before_anything_is_written():
     observed = observe()
     decision = reconcile(observed, NOW)
     assert decision.status == observed.status
-    assert decision.actions == (CreateChild(run=1, engine=engine(), backoff_limit=3),)
+    assert decision.actions == (CreateChild(run=1, engine=engine(), source=PHOTO, backoff_limit=3),)
 
 
 def test_a_child_that_exists_is_adopted_into_the_status():
@@ -218,12 +230,17 @@ def test_an_exit_code_has_its_reason(fields, expected):
 
 
 SPECIAL_ENDS = [
-    (ended(code=137, disruption="preempted"), "Disrupted"),
-    (ended(code=11, disruption="preempted"), "UnreadableImage"),
+    (ended(code=137, disruption="PreemptionByScheduler: made room"), "Preempted"),
+    (ended(code=137, disruption="EvictionByEvictionAPI: drained"), "Evicted"),
+    (ended(code=137, disruption="TerminationByKubelet"), "Evicted"),
+    (ended(code=137, disruption="DeletionByTaintManager: gone"), "NodeLost"),
+    (ended(code=137, disruption="DeletionByPodGC: gone"), "NodeLost"),
+    (ended(code=137, disruption="Whim: somebody's"), "Disrupted"),
+    (ended(code=11, disruption="PreemptionByScheduler"), "UnreadableImage"),
     (ended(code=143, deletion=NOW), "PodDeleted"),
     (running(gone=True), "PodDeleted"),
     (pod(phase="Failed", reason="Evicted", message='emptyDir volume "scratch" exceeds the limit'), "ScratchFull"),
-    (pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory."), "Disrupted"),
+    (pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory."), "Evicted"),
     (pod(phase="Failed", reason="OutOfcpu", message="Node didn't have enough"), "NodeRefused"),
 ]
 
@@ -234,7 +251,8 @@ def test_an_end_that_is_not_the_engines_own_has_its_reason(last, expected):
     status = reconcile(observed, NOW + timedelta(seconds=10)).status
     [attempt] = status.attempts
     assert attempt.reason == expected
-    assert (status.disruptions or 0) == (expected == "Disrupted")
+    disrupted = expected in {"Evicted", "Preempted", "NodeLost", "Disrupted"}
+    assert (status.disruptions or 0, status.failures or 0) == (disrupted, not disrupted)
 
 
 def test_a_container_killed_for_memory_says_so():
@@ -303,7 +321,7 @@ def test_a_lost_child_is_looked_up_and_then_replaced_with_the_retries_that_remai
     observed = observe(written, pods=(ended(code=3, gone=True),))
     assert reconcile(observed, NOW).actions == (Confirm(),)
     [action] = reconcile(replace(observed, confirmed=True), NOW).actions
-    assert action == CreateChild(run=2, engine=engine(), backoff_limit=2)
+    assert action == CreateChild(run=2, engine=engine(), source=PHOTO, backoff_limit=2)
 
 
 def test_a_lost_child_waits_until_its_pods_are_gone():
@@ -397,30 +415,30 @@ def test_a_new_stage_is_written_at_once_and_a_new_percentage_every_five_seconds(
         RUNNING_STATUS.model_copy(update={"progress": Progress(percent=10, stage="repair")}),
         children=(child(),),
         pods=(running(),),
-        progress={"uid-1": Progress(percent=20, stage="repair")},
+        progress={"uid-1": ProgressLine(percent=20, stage="repair")},
         progress_written_at=NOW - timedelta(seconds=2),
     )
     held = reconcile(observed, NOW)
     assert held.status.progress == Progress(percent=10, stage="repair")
     assert held.wake_up_at == NOW + timedelta(seconds=3)
     assert reconcile(observed, NOW + timedelta(seconds=3)).status.progress == Progress(percent=20, stage="repair")
-    staged = replace(observed, progress={"uid-1": Progress(percent=20, stage="encode")})
+    staged = replace(observed, progress={"uid-1": ProgressLine(percent=20, stage="encode")})
     assert reconcile(staged, NOW).status.progress == Progress(percent=20, stage="encode")
 
 
 def test_a_refusal_that_may_pass_is_waited_for_longer_each_time_and_a_final_one_fails():
-    passing = Refusal("ChildRefused", "exceeded quota", final=False, at=NOW, count=3)
+    passing = Refusal(Reason.CHILD_REFUSED, "exceeded quota", final=False, at=NOW, count=3)
     decision = reconcile(observe(refusal=passing), NOW)
     assert decision.status.waiting is not None
     assert decision.status.waiting.message == "exceeded quota"
     assert decision.wake_up_at == NOW + timedelta(seconds=20)
     assert isinstance(reconcile(observe(refusal=passing), NOW + timedelta(seconds=20)).actions[0], CreateChild)
-    final = Refusal("ChildRefused", "invalid", final=True, at=NOW)
+    final = Refusal(Reason.CHILD_REFUSED, "invalid", final=True, at=NOW)
     assert reconcile(observe(refusal=final), NOW).status.phase == Phase.FAILED
 
 
 def test_a_refusal_of_the_past_wakes_nobody_while_the_engine_is_missing():
-    passed = Refusal("ChildRefused", "exceeded quota", final=False, at=NOW - timedelta(seconds=60))
+    passed = Refusal(Reason.CHILD_REFUSED, "exceeded quota", final=False, at=NOW - timedelta(seconds=60))
     decision = reconcile(observe(engines=(), refusal=passed), NOW)
     assert decision.status.waiting is not None
     assert decision.status.waiting.reason == "EngineNotFound"
@@ -481,7 +499,7 @@ def test_the_child_carries_all_that_the_engine_asks_for():
         weights={"persistentVolumeClaim": {"name": "models"}},
     )
     observed = observe(spec={"priorityClassName": "batch"})
-    manifest = child_manifest(observed, CreateChild(run=1, engine=asked, backoff_limit=2))
+    manifest = child_manifest(observed, CreateChild(run=1, engine=asked, source=PHOTO, backoff_limit=2))
     pod_spec = manifest["spec"]["template"]["spec"]
     [container] = pod_spec["containers"]
     variables = {variable["name"] for variable in container["env"]}
@@ -497,8 +515,8 @@ def test_the_child_carries_all_that_the_engine_asks_for():
 
 def test_no_variable_of_the_container_can_be_put_into_a_task():
     key = "$(AWS_SECRET_ACCESS_KEY)/$$/photo.jpg"
-    source = {"bucket": "photos-in", "key": key}
-    manifest = child_manifest(observe(spec={"source": source}), CreateChild(run=1, engine=engine(), backoff_limit=0))
+    source = SourceLocation(bucket="photos-in", key=key)
+    manifest = child_manifest(observe(), CreateChild(run=1, engine=engine(), source=source, backoff_limit=0))
     [container] = manifest["spec"]["template"]["spec"]["containers"]
     value = next(variable["value"] for variable in container["env"] if variable["name"] == "REKINDLE_TASK")
     assert "$" not in value

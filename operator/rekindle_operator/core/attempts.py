@@ -11,6 +11,18 @@ from rekindle_crds.exits import INPUT_FAULTS, reason_of
 from rekindle_crds.status import MAX_ATTEMPTS, MAX_LOG_LINES
 from rekindle_operator.core.observed import Pod
 
+DISRUPTIONS = {Reason.EVICTED, Reason.PREEMPTED, Reason.NODE_LOST, Reason.DISRUPTED}
+"""Why the cluster takes a pod away: that costs no retry."""
+_DISRUPTED_BY = {
+    "PreemptionByScheduler": Reason.PREEMPTED,
+    "EvictionByEvictionAPI": Reason.EVICTED,
+    "TerminationByKubelet": Reason.EVICTED,
+    "DeletionByTaintManager": Reason.NODE_LOST,
+    "DeletionByPodGC": Reason.NODE_LOST,
+}
+"""Reasons of the pod condition DisruptionTarget."""
+_FREE = {*DISRUPTIONS, Reason.COMPLETED, Reason.SUSPENDED}
+
 SIGNALLED = range(129, 160)
 """Exit codes of a process that died of a signal, as shells and container runtimes count them."""
 
@@ -22,18 +34,14 @@ class History:
     attempts: tuple[Attempt, ...]
     total: int
     disruptions: int
+    failures: int
+    """How many ended attempts cost a retry."""
     active_seconds: int
     """Time with a running container, over all ended attempts."""
     untold: tuple[Pod, ...]
     """Pods that ended badly and whose last log lines must be read before that is recorded."""
     missing: bool
     """Whether an attempt that has not ended has no pod."""
-
-    @property
-    def failures(self) -> int:
-        """How many ended attempts cost a retry."""
-        running = sum(attempt.reason is None for attempt in self.attempts)
-        return self.total - running - self.disruptions
 
     @property
     def last(self) -> Attempt | None:
@@ -50,7 +58,7 @@ def message_of(pod: Pod) -> TerminationMessage | None:
 
 
 def ending_of(pod: Pod, stop: Reason | None) -> tuple[Reason, str]:
-    """Return why a pod ended and the sentence that goes with it; `stop` is why the operator deleted it, if it did."""
+    """Return why a pod ended and the sentence that goes with it; `stop` is why it was deleted, where that is known."""
     told = message_of(pod)
     words = told.message if told is not None else pod.container.termination_message.strip()
     code = pod.container.exit_code
@@ -59,7 +67,8 @@ def ending_of(pod: Pod, stop: Reason | None) -> tuple[Reason, str]:
     if pod.deletion is not None and stop is not None:
         return stop, words
     if pod.disruption is not None:
-        return Reason.DISRUPTED, pod.disruption
+        word, _, message = pod.disruption.partition(": ")
+        return _DISRUPTED_BY.get(word, Reason.DISRUPTED), message or word
     if pod.phase == "Failed" and pod.reason:
         return _refused_by_node(pod)
     deleted = pod.deletion is not None or (pod.gone and code is None)
@@ -69,7 +78,7 @@ def ending_of(pod: Pod, stop: Reason | None) -> tuple[Reason, str]:
 def _refused_by_node(pod: Pod) -> tuple[Reason, str]:
     if pod.reason == "Evicted":
         scratch = "emptydir" in pod.message.lower() or "ephemeral" in pod.message.lower()
-        return (Reason.SCRATCH_FULL if scratch else Reason.DISRUPTED), pod.message
+        return (Reason.SCRATCH_FULL if scratch else Reason.EVICTED), pod.message
     return Reason.NODE_REFUSED, f"{pod.reason}: {pod.message}"
 
 
@@ -90,11 +99,12 @@ def history_of(
         status: The job's status as last written.
         pods: The observed pods, in any order.
         tails: Last log lines by pod uid, of the pods for which they were read.
-        stop: Why the operator stops the job, if it does.
+        stop: Why pods are being deleted: the operator stops the job, or its queue takes the place back.
         now: Completion time of a pod that vanished without telling its own.
     """
     known = {attempt.pod_uid: attempt for attempt in status.attempts}
-    total, disruptions, seconds = status.attempt or 0, status.disruptions or 0, status.active_seconds or 0
+    total, seconds = status.attempt or 0, status.active_seconds or 0
+    disruptions, failures = status.disruptions or 0, status.failures or 0
     untold: list[Pod] = []
     for pod in _relevant(status, pods):
         attempt = known.get(pod.uid)
@@ -108,7 +118,8 @@ def history_of(
                 untold.append(pod)
             else:
                 attempt = _ended(attempt, pod, stop, now)
-                disruptions += attempt.reason == Reason.DISRUPTED
+                disruptions += attempt.reason in DISRUPTIONS
+                failures += attempt.reason not in _FREE
                 seconds += _duration(attempt)
         known[pod.uid] = _started(attempt, pod)
     attempts = sorted(known.values(), key=lambda attempt: attempt.number)
@@ -117,6 +128,7 @@ def history_of(
         attempts=tuple(attempts[-MAX_ATTEMPTS:]),
         total=total,
         disruptions=disruptions,
+        failures=failures,
         active_seconds=seconds,
         untold=tuple(untold),
         missing=any(attempt.reason is None and attempt.pod_uid not in present for attempt in attempts),
@@ -127,12 +139,20 @@ def close_missing(history: History, pods: Sequence[Pod], stop: Reason | None, no
     """End the attempts whose pods are confirmed to be gone; how they ended was not observed."""
     present = {pod.uid for pod in pods}
     lost = {attempt.number for attempt in history.attempts if attempt.reason is None and attempt.pod_uid not in present}
-    ending = {"reason": stop or Reason.POD_DELETED, "completion_time": now}
+    reason = stop or Reason.POD_DELETED
+    ending = {"reason": reason, "completion_time": now}
     attempts = tuple(
         attempt.model_copy(update=ending) if attempt.number in lost else attempt for attempt in history.attempts
     )
     seconds = sum(_duration(attempt) for attempt in attempts if attempt.number in lost)
-    return replace(history, attempts=attempts, active_seconds=history.active_seconds + seconds, missing=False)
+    return replace(
+        history,
+        attempts=attempts,
+        disruptions=history.disruptions + len(lost) * (reason in DISRUPTIONS),
+        failures=history.failures + len(lost) * (reason not in _FREE),
+        active_seconds=history.active_seconds + seconds,
+        missing=False,
+    )
 
 
 def _relevant(status: JobStatus, pods: Sequence[Pod]) -> list[Pod]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from rekindle_crds import GROUP, VERSION, Label, Task
-from rekindle_crds.engine import EngineSpec, Toleration
+from rekindle_crds import GROUP, VERSION, Label, SourceLocation, Task
+from rekindle_crds.engine import Engine, EngineSpec, Toleration
 from rekindle_crds.exits import INPUT_FAULTS
 from rekindle_crds.labels import MANAGED_BY_VALUE
 from rekindle_crds.task import (
@@ -20,7 +20,12 @@ GRACE_SECONDS = 30
 TOLERATED_SECONDS = 60
 """How long a pod stays on a node that is unreachable or not ready."""
 
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""Kueue's label: it admits a suspended Job of this queue by clearing its spec.suspend."""
+
 _NAME_LENGTH = 63
+_KEPT_SECONDS = 86_400
+"""How long an ended child Job and its pods, with their logs, stay; what counts is in the status of the job by then."""
 _SCRATCH = "/scratch"
 _WEIGHTS = "/weights"
 _TERMINATION_LOG = "/dev/termination-log"
@@ -56,14 +61,15 @@ def child_manifest(observed: Observed, action: CreateChild) -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    task = observed.kind.task(observed.job, engine)
+    queue = observed.spec.queue_name
+    queued = {QUEUE_LABEL: queue} if queue is not None else {}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": child_name(metadata.name, observed.kind.letter, metadata.uid, action.run),
             "namespace": metadata.namespace,
-            "labels": labels,
+            "labels": labels | queued,
             "annotations": {Label.ENGINE.value: engine.metadata.name},
             "ownerReferences": [owner],
         },
@@ -71,14 +77,31 @@ def child_manifest(observed: Observed, action: CreateChild) -> dict[str, Any]:
             "backoffLimit": action.backoff_limit,
             "completions": 1,
             "parallelism": 1,
+            "ttlSecondsAfterFinished": _KEPT_SECONDS,
+            **({"suspend": True} if queued else {}),
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": _failure_rules()},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": _pod_spec(engine.spec, task, observed.spec.priority_class_name),
+                "spec": _pod_spec(
+                    engine.spec, _task(observed, engine, action.source), observed.spec.priority_class_name
+                ),
             },
         },
     }
+
+
+def _task(observed: Observed, engine: Engine, source: SourceLocation) -> Task:
+    return Task(
+        operation=observed.kind.operation,
+        namespace=observed.metadata.namespace,
+        name=observed.metadata.name,
+        engine=engine.metadata.name,
+        image=engine.spec.image,
+        source=source,
+        output=observed.kind.output(observed.job),
+        **observed.kind.parameters(observed.job),
+    )
 
 
 def _failure_rules() -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
 """What a decision can ask for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rekindle_crds import Engine, JobStatus
+from rekindle_crds import Engine, JobStatus, SourceLocation
+from rekindle_operator.core.kinds import Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,7 @@ class CreateChild:
 
     run: int
     engine: Engine
+    source: SourceLocation
     backoff_limit: int
 
 
@@ -40,11 +42,30 @@ class ReadTail:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadTrouble:
+    """Read why the Job controller makes no pod for a child."""
+
+    child_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSource:
+    """Read the job whose result is the source of this one."""
+
+    upstream: Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteJob:
+    """Delete the job itself: its time to live after its end is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Confirm:
     """List children and pods from the API server before something is decided that cannot be taken back."""
 
 
-Action = CreateChild | DeleteChild | ForceDeletePod | ReadTail | Confirm
+Action = CreateChild | DeleteChild | DeleteJob | ForceDeletePod | ReadTail | ReadTrouble | ReadSource | Confirm
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +76,7 @@ class Decision:
     actions: tuple[Action, ...] = ()
     wake_up_at: datetime | None = None
     """When to decide again even if nothing is observed until then."""
+
+    def woken(self, *moments: datetime | None) -> "Decision":
+        """Return the decision, to be made again at the earliest of the moments at the latest."""
+        return replace(self, wake_up_at=min((moment for moment in moments if moment is not None), default=None))

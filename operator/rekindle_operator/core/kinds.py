@@ -4,7 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from rekindle_crds import Engine, JobStatus, ObjectMeta, Operation, RestoreJob, Task
+from rekindle_crds import (
+    AnimationJob,
+    JobStatus,
+    ObjectMeta,
+    Operation,
+    OutputLocation,
+    RestoreJob,
+    SourceLocation,
+)
 from rekindle_crds.lifecycle import Lifecycle
 
 
@@ -28,6 +36,14 @@ Resource = TypeVar("Resource", bound=JobResource)
 
 
 @dataclass(frozen=True, slots=True)
+class Upstream:
+    """The job of another kind whose result is the source of this one."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobKind(Generic[Resource]):
     """All that the operator needs to know about one kind of job."""
 
@@ -41,25 +57,12 @@ class JobKind(Generic[Resource]):
     """What an Engine must offer."""
     model: type[Resource]
     """Model of the custom resource."""
-    task: Callable[[Resource, Engine], Task]
-    """What a pod on this Engine is told to do."""
-    buckets: Callable[[Resource], frozenset[str]]
-    """The S3 buckets that the pod reads and writes."""
-    prefix: Callable[[Resource], str]
-    """The key prefix that all its outputs lie under."""
-
-
-def _restore_task(job: RestoreJob, engine: Engine) -> Task:
-    return Task(
-        operation=Operation.RESTORE,
-        namespace=job.metadata.namespace,
-        name=job.metadata.name,
-        engine=engine.metadata.name,
-        image=engine.spec.image,
-        source=job.spec.source,
-        output=job.spec.output,
-        restore=job.spec.restore,
-    )
+    source: Callable[[Resource], SourceLocation | Upstream]
+    """The photo, or the job whose result it is."""
+    output: Callable[[Resource], OutputLocation]
+    """Where the outputs go."""
+    parameters: Callable[[Resource], dict[str, Any]]
+    """The fields of the task that say how it is done."""
 
 
 RESTORE_JOB = JobKind(
@@ -68,9 +71,28 @@ RESTORE_JOB = JobKind(
     letter="r",
     operation=Operation.RESTORE,
     model=RestoreJob,
-    task=_restore_task,
-    buckets=lambda job: frozenset({job.spec.source.bucket, job.spec.output.bucket}),
-    prefix=lambda job: job.spec.output.prefix,
+    source=lambda job: job.spec.source,
+    output=lambda job: job.spec.output,
+    parameters=lambda job: {"restore": job.spec.restore},
 )
 
-KINDS: dict[str, JobKind[Any]] = {RESTORE_JOB.kind: RESTORE_JOB}
+
+def _animation_source(job: AnimationJob) -> SourceLocation | Upstream:
+    source = job.spec.source
+    if source.bucket is None or source.key is None:
+        return Upstream(RESTORE_JOB.kind, source.restore_job_name or "")
+    return SourceLocation(bucket=source.bucket, key=source.key)
+
+
+ANIMATION_JOB = JobKind(
+    kind="AnimationJob",
+    plural="animationjobs",
+    letter="a",
+    operation=Operation.ANIMATE,
+    model=AnimationJob,
+    source=_animation_source,
+    output=lambda job: job.spec.output,
+    parameters=lambda job: {"animation": job.spec.animation},
+)
+
+KINDS: dict[str, JobKind[Any]] = {kind.kind: kind for kind in (RESTORE_JOB, ANIMATION_JOB)}

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from rekindle_crds import Engine, JobStatus, ObjectMeta, Progress
+from rekindle_crds import Engine, JobStatus, ObjectMeta, ProgressLine, Reason
 from rekindle_crds.lifecycle import Lifecycle
-from rekindle_operator.core.kinds import JobKind, JobResource
+from rekindle_operator.core.kinds import JobKind, JobResource, Upstream
 
 CONTAINER = "engine"
 """Name of the container that does the work; a cluster may add others beside it."""
@@ -33,6 +33,8 @@ class Pod:
     name: str
     uid: str
     created: datetime
+    child_uid: str = ""
+    """Uid of the Job that controls the pod."""
     resource_version: int = 0
     phase: str = "Pending"
     reason: str = ""
@@ -41,6 +43,7 @@ class Pod:
     scheduled_at: datetime | None = None
     unschedulable: str | None = None
     disruption: str | None = None
+    """Why the cluster took the pod away, as one word and a sentence with a colon between, if it did."""
     deletion: datetime | None = None
     gone: bool = False
     container: Container = Container()
@@ -63,12 +66,15 @@ class Child:
     name: str
     uid: str
     run: int
+    created: datetime | None = None
     resource_version: int = 0
     engine: str = ""
     complete: bool = False
     failure: str | None = None
     """Message of the Job controller when it gave up."""
     deleting: bool = False
+    suspended: bool = False
+    """Whether a queue keeps the Job from running: the operator never suspends a child itself."""
 
     @property
     def ended(self) -> bool:
@@ -80,7 +86,7 @@ class Child:
 class Refusal:
     """The API server did not take the child Job."""
 
-    reason: str
+    reason: Reason
     message: str
     final: bool
     """True when asking again cannot help."""
@@ -94,11 +100,39 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """What the Job controller says of pods that it cannot make; no words when it says nothing."""
+
+    message: str
+    at: datetime
+    """When that was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The job whose result is the source of this one, as it was read; no job when there is none of that name."""
+
+    job: JobResource | None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a job that could run stands in the line for a place."""
+
+    full: Reason | None = None
+    """EngineFull or NamespaceFull; none when the job may run now."""
+    position: int | None = None
+    """How many jobs go first, counting this one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What this installation allows. An empty set allows everything."""
 
     buckets: frozenset[str] = frozenset()
     service_accounts: frozenset[str] = frozenset()
+    max_running: int | None = None
+    """At most this many jobs run in a namespace at once; without limit when None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +146,17 @@ class Observed:
     pods: tuple[Pod, ...] = ()
     confirmed: bool = False
     """Whether children and pods were just listed from the API server rather than taken from the watches."""
-    progress: Mapping[str, Progress] = field(default_factory=dict)
-    """Last progress by pod uid."""
+    progress: Mapping[str, ProgressLine] = field(default_factory=dict)
+    """Last line of progress by pod uid."""
     tails: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Last log lines by pod uid; empty when they could not be read."""
     refusal: Refusal | None = None
+    trouble: Trouble | None = None
+    source: Source | None = None
+    """The job whose result is the source of this one; None when it has to be read first."""
+    turn: Turn = Turn()
     progress_written_at: datetime | None = None
+    position_written_at: datetime | None = None
     policy: Policy = Policy()
 
     @property
@@ -134,6 +173,12 @@ class Observed:
     def status(self) -> JobStatus:
         """Status of the job as last written."""
         return self.job.status
+
+    @property
+    def upstream(self) -> Upstream | None:
+        """The job whose result is the source of this one; None when the photo itself is."""
+        source = self.kind.source(self.job)
+        return source if isinstance(source, Upstream) else None
 
     @property
     def child(self) -> Child | None:

@@ -2,16 +2,16 @@
 
 from pydantic import ValidationError
 
-from rekindle_crds import Progress, ProgressLine
+from rekindle_crds import ProgressLine
 from rekindle_crds.status import MAX_LOG_LINES
 
 
-def progress_in(log: str) -> Progress | None:
+def progress_in(log: str) -> ProgressLine | None:
     """Return the last progress line of a log; None when there is none."""
     for line in reversed(log.splitlines()):
         told = _progress(line)
         if told is not None:
-            return Progress(percent=told.percent, stage=told.stage)
+            return told
     return None
 
 

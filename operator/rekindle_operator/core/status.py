@@ -5,11 +5,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from rekindle_crds import Condition, JobStatus, Phase, Progress, Result, Run, Waiting
+from rekindle_crds import (
+    Condition,
+    JobStatus,
+    Phase,
+    Progress,
+    Reason,
+    Result,
+    Run,
+    SourceLocation,
+    Suspension,
+    Waiting,
+)
 from rekindle_operator.core.attempts import History
 from rekindle_operator.core.observed import Observed
 
 _Truth = Literal["True", "False", "Unknown"]
+
+
+_QUEUED = {Reason.ENGINE_FULL, Reason.NAMESPACE_FULL, Reason.AWAITING_QUEUE_ADMISSION}
+"""Reasons of a job that lacks nothing but its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +37,14 @@ class Standing:
     waiting: Waiting | None = None
     progress: Progress | None = None
     result: Result | None = None
+    source: SourceLocation | None = None
+    """The photo, when it was found out just now."""
 
 
 def waiting_for(waiting: Waiting) -> Standing:
     """Return the standing of a job that waits."""
-    return Standing(Phase.PENDING, waiting.reason, waiting.message, waiting=waiting)
+    phase = Phase.QUEUED if waiting.reason in _QUEUED else Phase.PENDING
+    return Standing(phase, waiting.reason, waiting.message, waiting=waiting)
 
 
 def compose(observed: Observed, history: History, standing: Standing, now: datetime) -> JobStatus:
@@ -45,12 +63,57 @@ def compose(observed: Observed, history: History, standing: Standing, now: datet
         attempt=history.total or None,
         attempts=list(history.attempts),
         disruptions=history.disruptions or None,
+        failures=history.failures or None,
+        source=standing.source or before.source,
+        suspension=_suspension(observed, standing, now),
         result=standing.result,
         start_time=before.start_time or min(started, default=None),
         completion_time=_completion(history, now) if standing.phase.finished else None,
-        run=before.run if child is None else Run(number=child.run, name=child.name, uid=child.uid),
+        run=_run(observed, standing),
         active_seconds=history.active_seconds if ended else before.active_seconds,
     )
+
+
+def invalid_status(observed: Observed, words: str, now: datetime) -> JobStatus:
+    """Return the status that ends a job whose status the API server does not take: as little as can be said."""
+    standing = Standing(Phase.FAILED, Reason.INVALID_STATUS, words)
+    generation = observed.metadata.generation
+    ending = {
+        "observed_generation": generation,
+        "phase": standing.phase,
+        "conditions": conditions_of(observed.status.conditions, standing, generation, now),
+        "waiting": None,
+        "completion_time": now,
+    }
+    return observed.status.model_copy(update=ending)
+
+
+def _run(observed: Observed, standing: Standing) -> Run | None:
+    child, before = observed.child, observed.status.run
+    if child is not None and (before is None or child.run >= before.number):
+        return Run(number=child.run, name=child.name, uid=child.uid)
+    if before is not None and standing.phase == Phase.SUSPENDED:
+        return before.model_copy(update={"stopped": True})
+    return before
+
+
+def _suspension(observed: Observed, standing: Standing, now: datetime) -> Suspension | None:
+    """A suspension begins when nothing runs any more, and ends when the job is seen not to be suspended."""
+    before = observed.status.suspension
+    if standing.phase != Phase.SUSPENDED:
+        if before is None or before.since is None:
+            return before
+        return Suspension(count=before.count, seconds=before.seconds + _whole_seconds(before.since, now))
+    if before is not None and before.since is not None:
+        return before
+    since = now if observed.status.phase is not None else observed.metadata.creation_timestamp or now
+    return Suspension(
+        count=1 if before is None else before.count + 1, seconds=0 if before is None else before.seconds, since=since
+    )
+
+
+def _whole_seconds(since: datetime, now: datetime) -> int:
+    return max(0, int((now - since).total_seconds()))
 
 
 def _completion(history: History, now: datetime) -> datetime:

@@ -8,21 +8,22 @@ from rekindle_operator.core.observed import Observed
 
 MAX_DISRUPTIONS = 10
 
-_WRITTEN = {
+_WRITTEN: dict[str, Reason] = {
     Reason.CANCELLING: Reason.CANCELLED,
     Reason.START_DEADLINE_EXCEEDED: Reason.START_DEADLINE_EXCEEDED,
     Reason.ACTIVE_DEADLINE_EXCEEDED: Reason.ACTIVE_DEADLINE_EXCEEDED,
     Reason.TOO_MANY_DISRUPTIONS: Reason.TOO_MANY_DISRUPTIONS,
 }
+"""What the condition Reconciling says of a job that is being ended, and why it ends."""
 
 
 def stop_reason(observed: Observed, history: History, now: datetime) -> Reason | None:
     """Return why the job has to be stopped; None when it may go on.
 
-    A reason that was written holds from then on, whatever is observed later. A child that has ended is judged by what
-    it did.
+    An end that was written holds from then on, whatever is observed later; a suspension holds until nothing of the job
+    is left. A child that has ended is judged by what it did.
     """
-    written = _written(observed.status)
+    written = next((_WRITTEN[reason] for reason in _reconciling(observed.status) if reason in _WRITTEN), None)
     if written is not None or (observed.child is not None and observed.child.ended):
         return written
     reasons = {
@@ -31,7 +32,14 @@ def stop_reason(observed: Observed, history: History, now: datetime) -> Reason |
         Reason.ACTIVE_DEADLINE_EXCEEDED: _reached(active_deadline(observed, history, now), now),
         Reason.START_DEADLINE_EXCEEDED: _reached(start_deadline(observed, history), now),
     }
+    reasons[Reason.SUSPENDED] = observed.spec.suspend or _suspending(observed)
     return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _suspending(observed: Observed) -> bool:
+    """Whether a suspension that was taken back has not stopped everything yet: the next run comes after that."""
+    left = observed.child is not None or any(not pod.ended for pod in observed.pods)
+    return left and Reason.SUSPENDING in _reconciling(observed.status)
 
 
 def words_of(observed: Observed, stop: Reason) -> str:
@@ -39,6 +47,7 @@ def words_of(observed: Observed, stop: Reason) -> str:
     spec = observed.spec
     return {
         Reason.CANCELLED: "The job was cancelled.",
+        Reason.SUSPENDED: "The job is suspended; set spec.suspend to false to go on.",
         Reason.TOO_MANY_DISRUPTIONS: f"More than {MAX_DISRUPTIONS} pods were disrupted.",
         Reason.ACTIVE_DEADLINE_EXCEEDED: f"Containers ran for more than {spec.active_deadline_seconds} s in all.",
         Reason.START_DEADLINE_EXCEEDED: f"No container started within {spec.start_deadline_seconds} s.",
@@ -46,12 +55,15 @@ def words_of(observed: Observed, stop: Reason) -> str:
 
 
 def start_deadline(observed: Observed, history: History) -> datetime | None:
-    """Return when a job that has not started is given up; None without a deadline or once a container started."""
+    """Return when a job that has not started is given up; None without a deadline, when suspended or once started."""
     seconds, created = observed.spec.start_deadline_seconds, observed.metadata.creation_timestamp
     started = any(attempt.start_time is not None for attempt in history.attempts)
     if seconds is None or created is None or started or observed.status.start_time is not None:
         return None
-    return created + timedelta(seconds=seconds)
+    suspension = observed.status.suspension
+    if observed.spec.suspend or (suspension is not None and suspension.since is not None):
+        return None
+    return created + timedelta(seconds=seconds + (suspension.seconds if suspension is not None else 0))
 
 
 def active_deadline(observed: Observed, history: History, now: datetime) -> datetime | None:
@@ -66,9 +78,8 @@ def active_deadline(observed: Observed, history: History, now: datetime) -> date
     return now if remaining <= 0 else None
 
 
-def _written(status: JobStatus) -> Reason | None:
-    reasons = [condition.reason for condition in status.conditions if condition.type == "Reconciling"]
-    return next((stop for written, stop in _WRITTEN.items() if written in reasons), None)
+def _reconciling(status: JobStatus) -> list[str]:
+    return [condition.reason for condition in status.conditions if condition.type == "Reconciling"]
 
 
 def _reached(deadline: datetime | None, now: datetime) -> bool:

@@ -54,11 +54,13 @@ def child_of(raw: Raw) -> Child:
         name=metadata["name"],
         uid=metadata["uid"],
         run=_number(labels.get(Label.RUN)),
+        created=moment(metadata.get("creationTimestamp")),
         resource_version=resource_version(raw),
         engine=annotations.get(Label.ENGINE, ""),
         complete="Complete" in conditions or "SuccessCriteriaMet" in conditions,
         failure=None if failed is None else failed.get("message") or failed.get("reason") or "Failed",
         deleting=bool(metadata.get("deletionTimestamp")),
+        suspended=bool(raw.get("spec", {}).get("suspend")),
     )
 
 
@@ -91,6 +93,7 @@ def pod_of(raw: Raw, *, gone: bool = False) -> Pod:
         name=metadata["name"],
         uid=metadata["uid"],
         created=moment(metadata["creationTimestamp"]) or datetime.fromtimestamp(0, UTC),
+        child_uid=controller_uid(raw),
         resource_version=resource_version(raw),
         phase=status.get("phase") or "Pending",
         reason=status.get("reason") or "",
@@ -108,4 +111,4 @@ def pod_of(raw: Raw, *, gone: bool = False) -> Pod:
 def _disruption(condition: Raw) -> str | None:
     if condition.get("status") != "True":
         return None
-    return condition.get("message") or condition.get("reason") or "the pod was disrupted"
+    return f"{condition.get('reason') or 'Unknown'}: {condition.get('message') or ''}".rstrip(": ")
