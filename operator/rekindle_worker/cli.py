@@ -1,18 +1,26 @@
-"""The command rekindle-worker: `run` inside a pod, `restore` on local files."""
+"""The command rekindle-worker: `run` inside a pod, `restore` and `animate` on local files."""
 
 import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pydantic import BaseModel
+
+from rekindle_crds import AnimationParameters, RestoreParameters
 from rekindle_crds.task import TASK_VARIABLE
 from rekindle_worker import PROGRAM
 from rekindle_worker.failure import WorkFailed
 from rekindle_worker.options import add_parameters, given_parameters
 from rekindle_worker.stop import Stop
 from rekindle_worker.threads import available_processors
+
+if TYPE_CHECKING:
+    from rekindle_worker.imaging.decode import Limits
+    from rekindle_worker.local import LocalTask
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(given)
     stop = Stop()
     stop.listen()
-    return _run(options, stop) if options.command == "run" else _restore(options, stop)
+    code: int = options.do(options, stop)
+    return code
 
 
 def _run(options: argparse.Namespace, stop: Stop) -> int:
@@ -39,13 +48,32 @@ def _run(options: argparse.Namespace, stop: Stop) -> int:
 
 def _restore(options: argparse.Namespace, stop: Stop) -> int:
     _bound_libraries()
+    from rekindle_worker.local import restore_file  # noqa: PLC0415 - so that --help answers at once
+
+    return _locally(restore_file, options, RestoreParameters, stop)
+
+
+def _animate(options: argparse.Namespace, stop: Stop) -> int:
+    _bound_libraries()
+    from rekindle_worker.local import animate_file  # noqa: PLC0415 - so that --help answers at once
+
+    return _locally(animate_file, options, AnimationParameters, stop)
+
+
+def _locally(
+    work: Callable[["LocalTask", Stop, "Limits", int], None],
+    options: argparse.Namespace,
+    model: type[BaseModel],
+    stop: Stop,
+) -> int:
     from rekindle_worker.imaging.decode import Limits  # noqa: PLC0415 - so that --help answers at once
-    from rekindle_worker.local import LocalTask, restore_file  # noqa: PLC0415 - as above
+    from rekindle_worker.local import LocalTask  # noqa: PLC0415 - as above
 
     limits = Limits(pixels=options.limit_megapixels * 1_000_000, bytes=options.limit_megabytes * 1_000_000)
-    task = LocalTask(options.source, options.target, options.report, given_parameters(options), options.quiet)
+    parameters = given_parameters(options, model)
+    task = LocalTask(options.source, options.target, options.report, parameters, options.quiet)
     try:
-        restore_file(task, stop, limits, options.threads)
+        work(task, stop, limits, options.threads)
     except WorkFailed as failure:
         print(f"rekindle-worker: {failure.message}", file=sys.stderr)
         return failure.code
@@ -60,7 +88,8 @@ def _bound_libraries() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="rekindle-worker", description="Restore old photos: scratches, dust, noise and faded tones."
+        prog="rekindle-worker",
+        description="Restore old photos (scratches, dust, noise, faded tones), and animate photos.",
     )
     parser.add_argument("--version", action="version", version=PROGRAM)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -69,21 +98,34 @@ def _parser() -> argparse.ArgumentParser:
         help="do the task of a processing pod",
         description=f"Do the task in the environment variable {TASK_VARIABLE}; docs/engines.md describes the contract.",
     )
-    local = commands.add_parser(
+    run.set_defaults(do=_run)
+    restore = commands.add_parser(
         "restore", help="restore a photo on the local disk", description="Restore one photo on the local disk."
     )
-    local.add_argument("source", type=Path, metavar="IN", help="JPEG, PNG, WebP, TIFF, HEIC or AVIF file")
-    local.add_argument("target", type=Path, metavar="OUT", help="file to write; its suffix chooses the format")
-    local.add_argument("--report", type=Path, metavar="FILE", help="write the steps that were done as JSON")
-    local.add_argument("--quiet", action="store_true", help="show no progress bar")
-    add_parameters(local)
-    for command in (run, local):
-        command.add_argument(
-            "--limit-megapixels", type=int, default=100, metavar="N", help="refuse larger photos (100)"
-        )
-        command.add_argument("--limit-megabytes", type=int, default=256, metavar="N", help="refuse larger files (256)")
-        command.add_argument("--threads", type=int, default=available_processors(), metavar="N", help=_THREADS_HELP)
+    restore.set_defaults(do=_restore)
+    restore.add_argument("source", type=Path, metavar="IN", help=_SOURCE_HELP)
+    restore.add_argument("target", type=Path, metavar="OUT", help="file to write; its suffix chooses the format")
+    add_parameters(restore, RestoreParameters, "what to do to the photo")
+    animate = commands.add_parser(
+        "animate", help="animate a photo on the local disk", description="Make a short video of one photo."
+    )
+    animate.set_defaults(do=_animate)
+    animate.add_argument("source", type=Path, metavar="IN", help=_SOURCE_HELP)
+    animate.add_argument("target", type=Path, metavar="OUT", help="video to write, an .mp4 file")
+    add_parameters(animate, AnimationParameters, "what the video should be like")
+    for command in (restore, animate):
+        command.add_argument("--report", type=Path, metavar="FILE", help="write the steps that were done as JSON")
+        command.add_argument("--quiet", action="store_true", help="show no progress bar")
+    for command in (run, restore, animate):
+        _add_limits(command)
     return parser
 
 
-_THREADS_HELP = "tiles in work at once (the processors that this process may use, at most 8)"
+def _add_limits(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--limit-megapixels", type=int, default=100, metavar="N", help="refuse larger photos (100)")
+    command.add_argument("--limit-megabytes", type=int, default=256, metavar="N", help="refuse larger files (256)")
+    command.add_argument("--threads", type=int, default=available_processors(), metavar="N", help=_THREADS_HELP)
+
+
+_SOURCE_HELP = "JPEG, PNG, WebP, TIFF, HEIC or AVIF file"
+_THREADS_HELP = "tiles or frames in work at once (the processors that this process may use, at most 8)"

@@ -19,7 +19,9 @@ def enough_pixels(parameters: AnimationParameters) -> int:
 def ken_burns(photo: Photo, subject: Subject, parameters: AnimationParameters) -> Film:
     """Return the film of a camera that travels to the subject."""
     wanted = zoom_for(parameters.duration_seconds)
-    size = video_size(photo.width, photo.height, parameters.resolution.pixels, wanted)
+    # Faces may keep the camera from going so near; the proportions of the video change that only by a rounding.
+    zoom = plan_path(subject, (1.0, 1.0), wanted).zoom
+    size = video_size(photo.width, photo.height, parameters.resolution.pixels, zoom)
     path = plan_path(subject, share_of_photo(size, photo.width, photo.height), wanted)
     camera = camera_for(photo, path, size)
     warnings = () if path.zoom >= _NEARLY_STILL else (_CROWDED,)

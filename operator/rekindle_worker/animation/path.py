@@ -13,6 +13,8 @@ _EASE = 0.25
 """Share of the time in which the camera gathers speed, and as much in which it loses it."""
 _FACE_MARGINS = (0.6, 0.25, 0.0)
 _LEAST_ZOOM = 1.04
+_CAUTION = 0.75
+"""How much of the way in is gone when no face was found: one that was overlooked is less likely to be cut then."""
 _HEADROOM = 0.06
 """A face looks best a little above the middle; the camera aims this much of its picture's height below it."""
 
@@ -74,6 +76,8 @@ def plan_path(subject: Subject, shape: tuple[float, float], zoom: float) -> Came
         shape: Width and height of the first picture in shares of the photo, at most 1; their ratio is kept.
         zoom: How near to go at most.
     """
+    if not subject.faces:
+        zoom = zoom**_CAUTION
     start = _window(subject.x, subject.y, shape, _around(subject.faces, 0.0))
     for margin in _FACE_MARGINS:
         keep = _around(subject.faces, margin)
