@@ -7,7 +7,7 @@ that have ended are not kept. The cache belongs to one event loop.
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from rekindle_crds import Engine
 from rekindle_operator.core.kinds import KINDS, JobResource, Upstream
 from rekindle_operator.core.observed import Child, Observed, Pod, Policy, Source
-from rekindle_operator.core.views import child_of, controller_uid, owner_uid, pod_of, resource_version
+from rekindle_operator.core.views import child_of, owner_uid, pod_of, resource_version
+from rekindle_operator.dependents import Dependents, Tombstones
 from rekindle_operator.jsonlog import about
 from rekindle_operator.memory import Key, Memory
 from rekindle_operator.resources import CHILDREN, ENGINES, PODS, Resource
@@ -23,8 +24,6 @@ from rekindle_operator.resources import CHILDREN, ENGINES, PODS, Resource
 Json = dict[str, Any]
 
 logger = logging.getLogger(__name__)
-
-_REMEMBERED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,11 @@ class Cache:
         self._jobs: dict[Key, _Known] = {}
         self._keys: dict[str, Key] = {}
         self._engines: dict[str, dict[str, Engine]] = {}
-        self._children: dict[str, dict[str, Child]] = {}
-        self._pods: dict[str, dict[str, Pod]] = {}
         self._memories: dict[str, Memory] = {}
         self._waiters: dict[Key, set[Key]] = defaultdict(set)
         """By a job, those that wait for its result."""
-        self._deleted: dict[str, None] = {}
+        self._gone = Tombstones()
+        self._dependents = Dependents(self._gone)
 
     def apply(self, resource: Resource, raw: Json, *, deleted: bool = False) -> set[Key]:
         """Take in one object as it was seen, and return the jobs that have to be looked at because of it."""
@@ -75,43 +73,40 @@ class Cache:
             present.add(raw["metadata"]["uid"])
             wake |= self.apply(resource, raw)
         if resource == CHILDREN:
-            return wake | self._drop_children(self._owners(namespace), present, version)
+            return wake | self._lost_children(self._owners(namespace), present, version)
         if resource == PODS:
-            return wake | self._drop_pods(self._owners(namespace), present, version)
+            return wake | self._keys_of(self._dependents.drop_pods(self._owners(namespace), present, version))
         if resource == ENGINES:
             return wake | self._drop_engines(namespace, present, version)
         return wake | self._drop_jobs(resource, namespace, present, version)
 
     def confirm(self, key: Key, children: Iterable[Json], pods: Iterable[Json], version: int) -> None:
         """Take in the lists of one job's children and pods, read from the API server just now."""
-        uid = self.uid(key)
-        for resource, items in ((CHILDREN, list(children)), (PODS, list(pods))):
+        uid, present = self.uid(key), set[str]()
+        for resource, items in ((CHILDREN, children), (PODS, pods)):
             for raw in items:
+                present.add(raw["metadata"]["uid"])
                 self.apply(resource, raw)
-            drop = self._drop_children if resource == CHILDREN else self._drop_pods
-            drop([uid], {raw["metadata"]["uid"] for raw in items}, version)
+        self._lost_children([uid], present, version)
+        self._dependents.drop_pods([uid], present, version)
         self.memory(key).confirmed = True
 
     def hold(self, resource: Resource, raw: Json) -> None:
         """Take in a job that has ended, as it was read just now, until it is released."""
-        self._deleted.pop(raw["metadata"]["uid"], None)
+        self._gone.discard(raw["metadata"]["uid"])
         self._apply_job(resource, raw, deleted=False)
 
     def release(self, key: Key) -> None:
         """Forget a job that has ended and for which nothing is left to be done now."""
         uid = self.uid(key)
         if uid:
-            self._remember_deleted(uid)
+            self._gone.add(uid)
             self._forget_job(key)
 
     def completed(self) -> None:
         """Take in that everything was listed: what ended for jobs that are not known is of no interest any more."""
         self.complete = True
-        for uid in (self._children.keys() | self._pods.keys()) - self._keys.keys():
-            self._pods.pop(uid, None)
-            alive = {name: child for name, child in self._children.pop(uid, {}).items() if not child.ended}
-            if alive:
-                self._children[uid] = alive
+        self._dependents.forget_strangers(self._keys)
 
     def observe(self, key: Key) -> Observed | None:
         """Return all that is known of a job, its turn apart; None when it does not exist or has ended before."""
@@ -119,7 +114,7 @@ class Cache:
         if known is None:
             return None
         uid, memory = known.job.metadata.uid, self.memory(key)
-        children = tuple(self._children.get(uid, {}).values())
+        children = self._dependents.children(uid)
         run = known.job.status.run
         controllers = {child.uid for child in children} | ({run.uid} if run is not None else set())
         return Observed(
@@ -128,7 +123,7 @@ class Cache:
             engines=self.engines(key.namespace),
             children=children,
             # Anybody may label a pod as one of ours; only those that a child controls count.
-            pods=tuple(pod for pod in self._pods.get(uid, {}).values() if pod.child_uid in controllers),
+            pods=tuple(pod for pod in self._dependents.pods(uid) if pod.child_uid in controllers),
             confirmed=memory.confirmed,
             progress=dict(memory.progress),
             tails=dict(memory.tails),
@@ -148,8 +143,7 @@ class Cache:
         """Yield the jobs of a namespace that have not finished, with their latest child."""
         for key, known in self._jobs.items():
             if key.namespace == namespace and not known.finished:
-                children = self._children.get(known.job.metadata.uid, {}).values()
-                yield key, known.job, max(children, key=lambda child: child.run, default=None)
+                yield key, known.job, self._dependents.child(known.job.metadata.uid)
 
     def engines(self, namespace: str) -> tuple[Engine, ...]:
         """Return the Engines of a namespace."""
@@ -161,7 +155,7 @@ class Cache:
 
     def alive(self, uid: str) -> bool:
         """Whether a job has a child that still works."""
-        return any(not child.ended and not child.deleting for child in self._children.get(uid, {}).values())
+        return self._dependents.alive(uid)
 
     def job(self, key: Key) -> Json | None:
         """Return a job as the API server sent it."""
@@ -184,21 +178,12 @@ class Cache:
 
     def running(self) -> list[tuple[Key, Pod]]:
         """Return the pods whose container runs now, of jobs that have not finished."""
-        return [
-            (self._keys[uid], pod)
-            for uid, pods in self._pods.items()
-            if uid in self._keys
-            for pod in pods.values()
-            if pod.running
-        ]
+        return [(self._keys[uid], pod) for uid, pod in self._dependents.running() if uid in self._keys]
 
     def remove_child(self, key: Key, child_uid: str) -> None:
         """Take in that a child does not exist any more."""
-        self._remember_deleted(child_uid)
-        children = self._children.get(self.uid(key), {})
-        for name in [name for name, child in children.items() if child.uid == child_uid]:
-            del children[name]
-            self.revision[key.namespace] += 1
+        self._dependents.remove_child(self.uid(key), child_uid)
+        self.revision[key.namespace] += 1
 
     def _source(self, key: Key, known: _Known) -> Source | None:
         """Return the job whose result is the source of this one, if a watch shows it: it has not ended then."""
@@ -214,11 +199,11 @@ class Cache:
         known = self._jobs.get(key)
         wake = set(self._waiters.get(key, ()))
         if deleted:
-            self._remember_deleted(uid)
+            self._gone.add(uid)
             if known is not None and known.job.metadata.uid == uid:
                 self._forget_job(key)
             return wake
-        if uid in self._deleted or (known is not None and resource_version(raw) <= resource_version(known.raw)):
+        if uid in self._gone or (known is not None and resource_version(raw) <= resource_version(known.raw)):
             return set()
         if known is not None and known.job.metadata.uid != uid:
             self.release(key)
@@ -240,7 +225,7 @@ class Cache:
         if isinstance(upstream, Upstream) and not fresh.finished:
             self._waiters[Key(upstream.kind, key.namespace, upstream.name)].add(key)
         if fresh.finished:
-            self._pods.pop(uid, None)
+            self._dependents.forget_pods(uid)
             self._memories.pop(uid, None)
         spec = (fresh.job.metadata.generation, fresh.job.status.source, fresh.finished)
         if known is None or spec != (known.job.metadata.generation, known.job.status.source, known.finished):
@@ -251,11 +236,11 @@ class Cache:
         engines = self._engines.setdefault(namespace, {})
         known = engines.get(name)
         if deleted:
-            self._remember_deleted(raw["metadata"]["uid"])
+            self._gone.add(raw["metadata"]["uid"])
             if known is not None and known.metadata.uid == raw["metadata"]["uid"]:
                 del engines[name]
             return self._childless(namespace)
-        if raw["metadata"]["uid"] in self._deleted:
+        if raw["metadata"]["uid"] in self._gone:
             return set()
         try:
             engine = Engine.model_validate(raw)
@@ -270,37 +255,19 @@ class Cache:
         return set() if same else self._childless(namespace)
 
     def _apply_child(self, raw: Json, *, deleted: bool) -> set[Key]:
-        uid, child = owner_uid(raw), child_of(raw)
-        if not self._may_exist(uid) or controller_uid(raw) != uid or child.uid in self._deleted:
+        if self.complete and owner_uid(raw) not in self._keys and child_of(raw).ended:
             return set()
-        if self.complete and child.ended and uid not in self._keys:
-            return set()
-        children = self._children.setdefault(uid, {})
-        known = children.get(child.name)
-        if deleted:
-            self._remember_deleted(child.uid)
-            children.pop(child.name, None)
-        elif known is not None and known.resource_version >= child.resource_version:
-            return set()
-        else:
-            children[child.name] = child
-        if deleted or known is None or known.ended != child.ended:
-            self.revision[raw["metadata"]["namespace"]] += 1
-        return self._owner_key(uid)
+        uid, moved = self._dependents.apply_child(raw, deleted=deleted)
+        self.revision[raw["metadata"]["namespace"]] += moved
+        return self._keys_of({uid})
 
     def _apply_pod(self, raw: Json, *, deleted: bool) -> set[Key]:
-        uid, pod = owner_uid(raw), pod_of(raw, gone=deleted)
-        owner = self._keys.get(uid)
-        if not self._may_exist(uid) or (owner is not None and self._jobs[owner].finished):
+        owner = self._keys.get(owner_uid(raw))
+        if owner is not None and self._jobs[owner].finished:
             return set()
-        if self.complete and owner is None and pod.ended:
+        if self.complete and owner is None and pod_of(raw, gone=deleted).ended:
             return set()
-        pods = self._pods.setdefault(uid, {})
-        known = pods.get(pod.uid)
-        if known is not None and (known.gone or (known.resource_version >= pod.resource_version and not deleted)):
-            return set()
-        pods[pod.uid] = pod
-        return self._owner_key(uid)
+        return self._keys_of({self._dependents.apply_pod(raw, deleted=deleted)})
 
     def _drop_jobs(self, resource: Resource, namespace: str, present: set[str], version: int) -> set[Key]:
         gone = [
@@ -328,32 +295,17 @@ class Cache:
             del engines[name]
         return self._childless(namespace) if gone else set()
 
-    def _drop_children(self, owners: Iterable[str], present: set[str], version: int) -> set[Key]:
-        wake: set[Key] = set()
-        for uid in owners:
-            for child in list(self._children.get(uid, {}).values()):
-                if child.uid not in present and child.resource_version <= version:
-                    self._remember_deleted(child.uid)
-                    del self._children[uid][child.name]
-                    wake |= self._owner_key(uid)
-        for key in wake:
+    def _lost_children(self, owners: Iterable[str], present: set[str], version: int) -> set[Key]:
+        lost = self._keys_of(self._dependents.drop_children(owners, present, version))
+        for key in lost:
             self.revision[key.namespace] += 1
-        return wake
-
-    def _drop_pods(self, owners: Iterable[str], present: set[str], version: int) -> set[Key]:
-        wake: set[Key] = set()
-        for uid in owners:
-            for pod in list(self._pods.get(uid, {}).values()):
-                if pod.uid not in present and not pod.gone and pod.resource_version <= version:
-                    self._pods[uid][pod.uid] = replace(pod, gone=True)
-                    wake |= self._owner_key(uid)
-        return wake
+        return lost
 
     def _owners(self, namespace: str) -> list[str]:
         return [uid for uid, key in self._keys.items() if key.namespace == namespace]
 
-    def _owner_key(self, uid: str) -> set[Key]:
-        return {self._keys[uid]} if uid in self._keys else set()
+    def _keys_of(self, uids: Iterable[str]) -> set[Key]:
+        return {self._keys[uid] for uid in uids if uid in self._keys}
 
     def _childless(self, namespace: str) -> set[Key]:
         """Take in that Engines changed, and return the jobs that this may help: those without a child."""
@@ -363,8 +315,9 @@ class Cache:
     def _forget_job(self, key: Key) -> None:
         known = self._jobs.pop(key)
         uid = known.job.metadata.uid
-        for index in (self._keys, self._children, self._pods, self._memories):
-            index.pop(uid, None)
+        self._keys.pop(uid, None)
+        self._memories.pop(uid, None)
+        self._dependents.forget(uid)
         upstream = KINDS[key.kind].source(known.job)
         if isinstance(upstream, Upstream):
             other = Key(upstream.kind, key.namespace, upstream.name)
@@ -372,12 +325,3 @@ class Cache:
             if not self._waiters[other]:
                 del self._waiters[other]
         self.revision[key.namespace] += 1
-
-    def _may_exist(self, uid: str) -> bool:
-        """Whether a job can have this uid; its children and pods may be seen before it, and outlive it for a while."""
-        return bool(uid) and uid not in self._deleted
-
-    def _remember_deleted(self, uid: str) -> None:
-        self._deleted[uid] = None
-        while len(self._deleted) > _REMEMBERED:
-            del self._deleted[next(iter(self._deleted))]
