@@ -1,4 +1,4 @@
-"""The API server: plain JSON in and out, over the official client's asyncio transport.
+"""The API server: plain JSON in and out, with the official client's configuration.
 
 Every write passes `Cluster.write`, and with it the gate.
 
@@ -20,17 +20,17 @@ from typing import Any, Protocol
 
 import aiohttp
 from kubernetes.aio import config
-from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config.config_exception import ConfigException
 
-from rekindle_operator.connection import DELIVERY_SECONDS, connector
+from rekindle_operator.connection import DELIVERY_SECONDS, session
 from rekindle_operator.metrics import Metrics
 
 Json = dict[str, Any]
 
 MERGE_PATCH = "application/merge-patch+json"
 _PAGE = 500
+_HEADERS = {"Accept": "application/json"}
 _LONGEST_RETRY_AFTER = 60.0
 """A longer wait is not believed: it would leave jobs alone long after whatever was the trouble has passed."""
 _DEFAULT_KUBECONFIG = str(Path("~/.kube/config").expanduser())
@@ -113,22 +113,19 @@ class Cluster:
         timeout: float,
         delivery_seconds: float = DELIVERY_SECONDS,
     ) -> None:
-        self._client = ApiClient(configuration)
-        self._client.user_agent = "rekindle-operator"
+        self._configuration = configuration
         self._metrics = metrics
         self._gate = gate
         self._timeout = timeout
         self._writes: set[asyncio.Task[bytes]] = set()
-        transport = self._client.rest_client
-        transport.pool_manager = aiohttp.ClientSession(
-            connector=connector(transport.ssl_context, transport.maxsize, delivery_seconds),
-            trace_configs=[self._guard()],
-            trust_env=True,
+        connections = configuration.connection_pool_maxsize
+        self._session = session(
+            configuration, self._guard(), connections=connections, delivery_seconds=delivery_seconds
         )
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.close()
+        await self._session.close()
 
     async def settle(self) -> None:
         """Wait until no write is under way any more, by its answer or by its time limit."""
@@ -231,16 +228,16 @@ class Cluster:
     ) -> bytes:
         limit = aiohttp.ClientTimeout(total=seconds or self._timeout, sock_connect=5)
         try:
-            method, url, headers, data, _ = await self._client.param_serialize(
+            async with self._session.request(
                 verb,
-                path,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": content_type},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            response = await self._client.call_api(method, url, headers, data, _request_timeout=limit)
-            content = bytes(await response.read())
+                self._configuration.host + path,
+                params=query,
+                headers=_HEADERS if body is None else {**_HEADERS, "Content-Type": content_type},
+                data=None if body is None else json.dumps(body).encode(),
+                timeout=limit,
+                server_hostname=self._configuration.tls_server_name,
+            ) as response:
+                content = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(error.__cause__, NotLeading):
                 raise NotLeading from error

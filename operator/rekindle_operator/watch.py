@@ -15,9 +15,8 @@ from typing import Any
 import aiohttp
 import kopf
 from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
 
-from rekindle_operator.connection import connector
+from rekindle_operator.connection import session
 from rekindle_operator.metrics import Metrics
 from rekindle_operator.resources import WATCHED, Resource
 
@@ -124,7 +123,8 @@ class Watch:
 
         @kopf.on.login(registry=registry)
         async def login(**_: object) -> kopf.AiohttpSession:
-            return kopf.AiohttpSession(server=self._configuration.host, aiohttp_session=self._session())
+            watching = session(self._configuration, self._trace(), connections=0)
+            return kopf.AiohttpSession(server=self._configuration.host, aiohttp_session=watching)
 
         for resource in WATCHED:
             self._register(registry, resource)
@@ -138,26 +138,6 @@ class Watch:
     def _hand_over(self, function: Callable[..., None], *arguments: object) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function, *arguments)
-
-    def _session(self) -> aiohttp.ClientSession:
-        """A session with the credentials of the official client, fresh for every request, and with traces."""
-
-        async def authenticate(
-            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-        ) -> aiohttp.ClientResponse:
-            token = await self._configuration.get_api_key_with_prefix("BearerToken")
-            if token:
-                request.headers["Authorization"] = token
-            return await handler(request)
-
-        transport = RESTClientObject(self._configuration)
-        return aiohttp.ClientSession(
-            connector=connector(transport.ssl_context, limit=0),
-            middlewares=(authenticate,),
-            trace_configs=[self._trace()],
-            proxy=self._configuration.proxy,
-            read_bufsize=2**21,
-        )
 
     def _trace(self) -> aiohttp.TraceConfig:
         trace = aiohttp.TraceConfig()
