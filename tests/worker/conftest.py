@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rekindle_crds import (
+    AnimationParameters,
     Manifest,
     Operation,
     OutputLocation,
@@ -117,6 +118,11 @@ class Workplace:
             output=OutputLocation(bucket=self.bucket, prefix=prefix),
             restore=RestoreParameters(**parameters),
         )
+
+    def animation(self, source: str = "in/photo", prefix: str = "out", **parameters: Any) -> Task:
+        animation = AnimationParameters(**parameters)
+        plain = self.task(source, prefix)
+        return plain.model_copy(update={"operation": Operation.ANIMATE, "restore": None, "animation": animation})
 
     def start(self, task: Task | str | None, uid: str = "pod-1", **environment: str) -> WorkerPod:
         """Start `python -m rekindle_worker` as the container of a pod."""

@@ -24,7 +24,7 @@ def ken_burns(photo: Photo, subject: Subject, parameters: AnimationParameters) -
     size = video_size(photo.width, photo.height, parameters.resolution.pixels, zoom)
     path = plan_path(subject, share_of_photo(size, photo.width, photo.height), wanted)
     camera = camera_for(photo, path, size)
-    warnings = () if path.zoom >= _NEARLY_STILL else (_CROWDED,)
+    warnings = (_CROWDED,) if subject.faces and path.zoom < _NEARLY_STILL else ()
     end = path.end
     facts = {
         "zoom": round(path.zoom, 3),

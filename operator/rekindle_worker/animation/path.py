@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from rekindle_worker.animation.faces import Box
 from rekindle_worker.animation.subject import Subject
 
-_RATE = 0.05
-"""Growth of the picture in a second, as a logarithm: slow enough to look at the photo, fast enough to be seen."""
+_RATE = 0.045
+"""Growth of things in a second, as a logarithm: slow enough to look at the photo, fast enough to be seen."""
+_LEAST_GROWTH = 0.04
+"""Growth that even the shortest video has on top, since less would look like a mistake."""
 _MOST_ZOOM = 1.5
 _EASE = 0.25
 """Share of the time in which the camera gathers speed, and as much in which it loses it."""
@@ -21,7 +23,7 @@ _HEADROOM = 0.06
 
 def zoom_for(seconds: float) -> float:
     """Return how much larger the subject is at the end of a video of this length, if nothing stands against it."""
-    return min(_MOST_ZOOM, math.exp(_RATE * seconds))
+    return min(_MOST_ZOOM, math.exp(_LEAST_GROWTH + _RATE * seconds))
 
 
 @dataclass(frozen=True, slots=True)
