@@ -14,7 +14,7 @@ class Restoration:
     """Restores a photo as its parameters say."""
 
     stages: Mapping[str, float] = SHARES | {"encode": 8.0}
-    enough: int | None = None
+    enough: tuple[int, int] | None = None
 
     def __init__(self, parameters: RestoreParameters | None) -> None:
         self._parameters = parameters or RestoreParameters()

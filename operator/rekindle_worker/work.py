@@ -39,8 +39,8 @@ class Work(Protocol):
         """Every stage with its usual share of the time, in order."""
 
     @property
-    def enough(self) -> int | None:
-        """Length of the photo's shorter side that suffices, so that less needs to be decoded; None for all of it."""
+    def enough(self) -> tuple[int, int] | None:
+        """Lengths of the photo's shorter and longer side that suffice; None when all of its pixels are wanted."""
 
     def __call__(self, photo: Photo, room: Room) -> Made:
         """Do it."""

@@ -1,6 +1,6 @@
 """The size of a video: the photo's proportions, even sides, and no more pixels than the photo has to give."""
 
-_LONGEST = 3840
+LONGEST_SIDE = 3840
 """Longer sides are refused by the decoders in many phones and graphics cards."""
 _SMALLEST = 480
 """The smallest resolution on offer; only a photo that is smaller itself gives less."""
@@ -24,7 +24,7 @@ def video_size(width: int, height: int, shorter_side: int, zoom: float) -> tuple
     """
     short, long = min(width, height), max(width, height)
     own = max(short / zoom, min(short, _SMALLEST))
-    factor = min(min(shorter_side, own) / short, _LONGEST / long)
+    factor = min(min(shorter_side, own) / short, LONGEST_SIDE / long)
     return _even(width * factor), _even(height * factor)
 
 

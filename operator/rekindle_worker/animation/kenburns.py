@@ -3,7 +3,7 @@
 from rekindle_crds import AnimationParameters
 from rekindle_worker.animation.film import Film
 from rekindle_worker.animation.frames import OVERSAMPLING, camera_for
-from rekindle_worker.animation.geometry import share_of_photo, video_size
+from rekindle_worker.animation.geometry import LONGEST_SIDE, share_of_photo, video_size
 from rekindle_worker.animation.path import plan_path, zoom_for
 from rekindle_worker.animation.subject import Subject
 from rekindle_worker.photo import Photo
@@ -11,9 +11,10 @@ from rekindle_worker.photo import Photo
 _NEARLY_STILL = 1.04
 
 
-def enough_pixels(parameters: AnimationParameters) -> int:
-    """Return the length of a photo's shorter side beyond which more pixels would not be seen."""
-    return int(parameters.resolution.pixels * zoom_for(parameters.duration_seconds) * OVERSAMPLING) + 1
+def enough_pixels(parameters: AnimationParameters) -> tuple[int, int]:
+    """Return the lengths of a photo's shorter and longer side beyond which more pixels would not be seen."""
+    for_each = zoom_for(parameters.duration_seconds) * OVERSAMPLING
+    return int(parameters.resolution.pixels * for_each) + 1, int(LONGEST_SIDE * for_each) + 1
 
 
 def ken_burns(photo: Photo, subject: Subject, parameters: AnimationParameters) -> Film:

@@ -72,8 +72,8 @@ class Animation:
         self._parameters = parameters or AnimationParameters()
 
     @property
-    def enough(self) -> int | None:
-        """Length of the photo's shorter side beyond which more pixels would not be seen."""
+    def enough(self) -> tuple[int, int] | None:
+        """Lengths of the photo's shorter and longer side beyond which more pixels would not be seen."""
         return enough_pixels(self._parameters)
 
     def __call__(self, photo: Photo, room: Room) -> Made:

@@ -56,14 +56,14 @@ class Limits:
     """Size of the file."""
 
 
-def read_photo(path: Path, limits: Limits, *, enough: int | None = None) -> Photo:
+def read_photo(path: Path, limits: Limits, *, enough: tuple[int, int] | None = None) -> Photo:
     """Decode a file.
 
     Args:
         path: The file.
         limits: What it may have at most.
-        enough: Length of the shorter side that suffices: a photo with more than twice of it is reduced by a whole
-            factor, as early as its format allows.
+        enough: Lengths of the shorter and the longer side that suffice: a photo with more than twice of one of them
+            is reduced by a whole factor, as early as its format allows.
 
     Raises:
         WorkFailed: `UnreadableImage` for no known format or a damaged file; `ImageTooLarge` beyond the limits.
@@ -79,7 +79,6 @@ def read_photo(path: Path, limits: Limits, *, enough: int | None = None) -> Phot
         what = "is empty" if size == 0 else "is not a JPEG, PNG, WebP, TIFF, HEIC or AVIF image"
         raise WorkFailed(ExitCode.UNREADABLE_IMAGE, f"the file {what}")
     with _refusals(known), Image.open(path, formats=[known.value]) as image:
-        _check_pixels(image, known, limits)
         _check_pixels(image, known, limits)
         return _photo(path, image, known, enough)
 
@@ -114,7 +113,7 @@ def _check_pixels(image: Image.Image, known: SourceFormat, limits: Limits) -> No
         )
 
 
-def _photo(path: Path, image: Image.Image, known: SourceFormat, enough: int | None) -> Photo:
+def _photo(path: Path, image: Image.Image, known: SourceFormat, enough: tuple[int, int] | None) -> Photo:
     if is_deep(path, image, known):
         pixels, notes = read_deep(path, image)
         size = (pixels.shape[1], pixels.shape[0])
@@ -129,11 +128,11 @@ def _photo(path: Path, image: Image.Image, known: SourceFormat, enough: int | No
     return Photo(np.ascontiguousarray(stored if stored.ndim == 3 else stored[..., np.newaxis]), 8, notes, size)
 
 
-def _factor(size: tuple[int, int], enough: int | None) -> int:
-    return max(1, min(size) // enough) if enough else 1
+def _factor(size: tuple[int, int], enough: tuple[int, int] | None) -> int:
+    return max(1, min(size) // enough[0], max(size) // enough[1]) if enough else 1
 
 
-def _draft(image: Image.Image, known: SourceFormat, enough: int | None) -> tuple[int, int] | None:
+def _draft(image: Image.Image, known: SourceFormat, enough: tuple[int, int] | None) -> tuple[int, int] | None:
     """Let a JPEG be decoded at a half, a quarter or an eighth; return its full size, upright."""
     if known is not SourceFormat.JPEG:
         return None
@@ -145,7 +144,7 @@ def _draft(image: Image.Image, known: SourceFormat, enough: int | None) -> tuple
     return size
 
 
-def _reduced(pixels: Stored, enough: int | None) -> Stored:
+def _reduced(pixels: Stored, enough: tuple[int, int] | None) -> Stored:
     height, width, channels = pixels.shape
     factor = _factor((width, height), enough)
     if factor == 1:
