@@ -157,6 +157,11 @@ class Cache:
         """Whether a job has a child that still works."""
         return self._dependents.alive(uid)
 
+    def childless(self, key: Key) -> bool:
+        """Whether a job is known, and no child of it."""
+        known = self._jobs.get(key)
+        return known is not None and not self._dependents.children(known.job.metadata.uid)
+
     def job(self, key: Key) -> Json | None:
         """Return a job as the API server sent it."""
         known = self._jobs.get(key)

@@ -75,7 +75,7 @@ class Dependents:
         if known is not None and known.resource_version >= child.resource_version:
             return "", False
         children[child.name] = child
-        return uid, known is None or known.ended != child.ended
+        return "" if child == known else uid, known is None or known.ended != child.ended
 
     def apply_pod(self, raw: Json, *, deleted: bool) -> str:
         """Take in a pod as it was seen, and return the uid of its job, empty when this was no news."""
@@ -87,7 +87,7 @@ class Dependents:
         if known is not None and (known.gone or (known.resource_version >= pod.resource_version and not deleted)):
             return ""
         pods[pod.uid] = pod
-        return uid
+        return "" if pod == known else uid
 
     def drop_children(self, owners: Iterable[str], present: set[str], version: int) -> set[str]:
         """Take in that a list of this version lacks all children but these; return the jobs that lost one."""

@@ -82,7 +82,8 @@ class Operator:
         budget = Budget(settings.progress_requests_per_second)
         self._settings = settings
         self._cache = Cache(policy)
-        self._queue: WorkQueue[Key] = WorkQueue()
+        # What makes a job run goes before what tells of it.
+        self._queue: WorkQueue[Key] = WorkQueue(self._cache.childless)
         # Renewals pass a door of their own: no other request holds them up, and the gate that they open is not theirs.
         self._registry = Cluster(connection, Metrics(), OpenGate(), settings.renew_deadline_seconds / 2)
         self._leadership = Leadership(self._registry, _terms(settings))

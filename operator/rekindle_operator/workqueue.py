@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import random
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -17,10 +17,13 @@ _SLACK = 64
 class WorkQueue(Generic[Key]):
     """Keys that wait for a worker, keys that will wait at a later time, and how often each has failed.
 
-    A key that is added while it is worked on is worked on once more afterwards. The queue belongs to one event loop.
+    A key that is added while it is worked on is worked on once more afterwards. Keys of which `first` says so when they
+    are added go before all others. The queue belongs to one event loop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: Callable[[Key], bool] = lambda _: False) -> None:
+        self._first = first
+        self._ahead: deque[Key] = deque()
         self._ready: deque[Key] = deque()
         self._waiting: set[Key] = set()
         self._working: set[Key] = set()
@@ -35,7 +38,7 @@ class WorkQueue(Generic[Key]):
 
     def __len__(self) -> int:
         """Return how many keys wait for a worker now."""
-        return len(self._ready) + len(self._again)
+        return len(self._ahead) + len(self._ready) + len(self._again)
 
     def add(self, key: Key) -> None:
         """Ask for a key to be worked on as soon as a worker is free."""
@@ -45,7 +48,7 @@ class WorkQueue(Generic[Key]):
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
-            self._ready.append(key)
+            (self._ahead if self._first(key) else self._ready).append(key)
             self._added.set()
 
     def add_after(self, key: Key, delay: float) -> None:
@@ -75,10 +78,10 @@ class WorkQueue(Generic[Key]):
 
     async def take(self) -> Key:
         """Wait for a key; `done` must be called when its work has ended."""
-        while not self._ready:
+        while not (ready := self._ahead or self._ready):
             self._added.clear()
             await self._added.wait()
-        key = self._ready.popleft()
+        key = ready.popleft()
         self._waiting.discard(key)
         self._working.add(key)
         self._due.pop(key, None)
@@ -102,6 +105,7 @@ class WorkQueue(Generic[Key]):
         self._open = False
         if self._alarm is not None:
             self._alarm.cancel()
+        self._ahead.clear()
         for part in (self._ready, self._waiting, self._working, self._again, self._due, self._heap, self._failures):
             part.clear()
 

@@ -35,7 +35,7 @@ class Pod:
     created: datetime
     child_uid: str = ""
     """Uid of the Job that controls the pod."""
-    resource_version: int = 0
+    resource_version: int = field(default=0, compare=False)
     phase: str = "Pending"
     reason: str = ""
     message: str = ""
@@ -67,7 +67,7 @@ class Child:
     uid: str
     run: int
     created: datetime | None = None
-    resource_version: int = 0
+    resource_version: int = field(default=0, compare=False)
     engine: str = ""
     complete: bool = False
     failure: str | None = None

@@ -10,7 +10,7 @@ from rekindle_operator.core.forcing import force, force_at
 from rekindle_operator.core.observed import Child, Observed, Pod
 from rekindle_operator.core.status import Standing, compose, waiting_for
 from rekindle_operator.core.stopping import active_deadline, start_deadline
-from rekindle_operator.core.waiting import trouble_due, waiting_for_pod
+from rekindle_operator.core.waiting import STARTING_IS_NORMAL, trouble_due, waiting_for_pod
 
 PROGRESS_PERIOD = timedelta(seconds=5)
 VERDICT_PERIOD = timedelta(seconds=5)
@@ -23,26 +23,41 @@ def go_on(observed: Observed, history: History, child: Child, now: datetime) -> 
         return Decision(observed.status, (DeleteChild(child.name, child.uid),))
     deadlines = (start_deadline(observed, history), active_deadline(observed, history, now))
     pod = next((pod for pod in observed.pods if pod.running), None)
-    if pod is not None:
-        progress, due = _progress(observed, pod, now)
-        message = f"Pod {pod.name} is processing the photo."
-        standing = Standing(Phase.RUNNING, Reason.RUNNING, message, progress=progress)
-        decision = Decision(compose(observed, history, standing, now), force([pod], now))
-        return decision.woken(*deadlines, due, force_at(pod))
+    decision = _not_running(observed, history, child, now) if pod is None else _running(observed, history, pod, now)
+    return decision.woken(decision.wake_up_at, *deadlines)
+
+
+def _running(observed: Observed, history: History, pod: Pod, now: datetime) -> Decision:
+    progress, due = _progress(observed, pod, now)
+    message = f"Pod {pod.name} is processing the photo."
+    standing = Standing(Phase.RUNNING, Reason.RUNNING, message, progress=progress)
+    return Decision(compose(observed, history, standing, now), force([pod], now)).woken(due, force_at(pod))
+
+
+def _not_running(observed: Observed, history: History, child: Child, now: datetime) -> Decision:
     live = [pod for pod in observed.pods if not pod.ended]
     if child.suspended and not live:
         words = Reason.AWAITING_QUEUE_ADMISSION.meaning
         queued = waiting_for(Waiting(reason=Reason.AWAITING_QUEUE_ADMISSION, message=words))
-        return Decision(compose(observed, history, queued, now)).woken(*deadlines)
+        return Decision(compose(observed, history, queued, now))
     verdict = _verdict_due(observed, history)
     if verdict is not None and now < verdict and observed.status.phase is not None:
-        return Decision(observed.status).woken(*deadlines, verdict)
+        return Decision(observed.status).woken(verdict)
     look_at = trouble_due(observed, child)
     if not live and look_at is not None and look_at <= now:
         return Decision(observed.status, (ReadTrouble(child.uid),))
     waiting, due = waiting_for_pod(observed, history, now)
+    silent_until = _silent_until(observed, child, waiting)
+    if silent_until is not None and now < silent_until:
+        return Decision(observed.status).woken(silent_until, due)
     decision = Decision(compose(observed, history, waiting_for(waiting), now), force(live, now))
-    return decision.woken(*deadlines, due, None if live else look_at, *map(force_at, live))
+    return decision.woken(due, None if live else look_at, *map(force_at, live))
+
+
+def _silent_until(observed: Observed, child: Child, waiting: Waiting) -> datetime | None:
+    """Return until when nothing is told of a job whose first pod is being made: most run soon, which saves a write."""
+    nothing_told = observed.status.phase is None and waiting.reason == Reason.WAITING_FOR_POD
+    return child.created + STARTING_IS_NORMAL if nothing_told and child.created is not None else None
 
 
 def _engine_changed(observed: Observed, history: History, child: Child) -> bool:
