@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import ssl
 import subprocess
 import sys
@@ -23,6 +24,7 @@ SHORT_LEASE = {"lease_duration_seconds": "5", "renew_deadline_seconds": "3", "re
 PATHS = {
     "leases": "/apis/coordination.k8s.io/v1",
     "restorejobs": "/apis/rekindle.dev/v1alpha1",
+    "animationjobs": "/apis/rekindle.dev/v1alpha1",
     "engines": "/apis/rekindle.dev/v1alpha1",
     "jobs": "/apis/batch/v1",
     "events": "/apis/events.k8s.io/v1",
@@ -42,6 +44,8 @@ class Api:
 
     def __init__(self, plane: Any, namespace: str) -> None:
         self.namespace = namespace
+        self.films: set[str] = set()
+        """Names of AnimationJobs; every other name is that of a RestoreJob."""
         self.client = httpx.Client(
             base_url=plane.server,
             verify=ssl.create_default_context(cafile=plane.ca_file),
@@ -101,18 +105,53 @@ class Api:
         }
         return self.create("restorejobs", body)
 
+    def animate(self, name: str = "film", restore: str | None = None, **spec: Any) -> Json:
+        """Make an AnimationJob, of a photo or of the result of a RestoreJob."""
+        photo = {"bucket": "photos", "key": "original.jpg"}
+        body = {
+            "apiVersion": "rekindle.dev/v1alpha1",
+            "kind": "AnimationJob",
+            "metadata": {"name": name},
+            "spec": {
+                "source": photo if restore is None else {"restoreJobName": restore},
+                "output": {"bucket": "photos", "prefix": f"results/{name}"},
+                **spec,
+            },
+        }
+        self.films.add(name)
+        return self.create("animationjobs", body)
+
     def status(self, name: str = "photo") -> Json:
-        status: Json = self.get("restorejobs", name)["status"]
+        """Return the status of a job."""
+        status: Json = self.get("animationjobs" if name in self.films else "restorejobs", name)["status"]
         return status
 
     def until(self, holds: Callable[[Json], bool], name: str = "photo", seconds: float = 30) -> Json:
-        """Wait until the status of a RestoreJob is as wanted, and return it."""
+        """Wait until the status of a job is as wanted, and return it."""
         deadline = time.monotonic() + seconds
         while not holds(status := self.status(name)):
             if time.monotonic() > deadline:
                 pytest.fail(f"the status of {name} is still {json.dumps(status, indent=1)}")
             time.sleep(0.05)
         return status
+
+    def until_gone(self, plural: str, name: str, seconds: float = 30) -> None:
+        """Wait until an object exists no more."""
+        deadline = time.monotonic() + seconds
+        while (answer := self.client.get(self.path(plural, name))).status_code != 404:
+            if time.monotonic() > deadline:
+                pytest.fail(f"{plural} {name} is still there: {answer.text}")
+            time.sleep(0.05)
+
+    def clear(self) -> None:
+        """Delete all jobs and Engines, and wait until nothing of them is left."""
+        for plural in ("restorejobs", "animationjobs", "engines", "jobs"):
+            self.client.request("DELETE", self.path(plural), json={"propagationPolicy": "Background"})
+        deadline = time.monotonic() + 60
+        while any(self.items(plural) for plural in ("restorejobs", "animationjobs", "engines", "jobs", "pods")):
+            if time.monotonic() > deadline:
+                pytest.fail("jobs are still there a minute after they were deleted")
+            time.sleep(0.05)
 
     def until_finished(self, name: str = "photo", seconds: float = 30) -> Json:
         return self.until(lambda status: condition(status, "Finished") == "True", name, seconds)
@@ -123,9 +162,10 @@ class Api:
     def until_running(self, name: str = "photo", seconds: float = 30) -> Json:
         return self.until(lambda status: status.get("phase") == "Running", name, seconds)
 
-    def notices(self) -> list[tuple[str, str]]:
-        """Return type and reason of the Events that the operator posted, oldest first."""
+    def notices(self, name: str | None = None) -> list[tuple[str, str]]:
+        """Return type and reason of the Events that the operator posted, for one job or for all, oldest first."""
         ours = [event for event in self.items("events") if event["reportingController"] == "rekindle.dev/operator"]
+        ours = [event for event in ours if name in {None, event["regarding"]["name"]}]
         ours.sort(key=lambda event: event["eventTime"])
         return [(event["type"], event["reason"]) for event in ours]
 
@@ -224,6 +264,36 @@ def api(control_plane: Any, namespace: str) -> Iterator[Api]:
     """The API server as an admin sees it."""
     api = Api(control_plane, namespace)
     yield api
+    api.client.close()
+
+
+@pytest.fixture(scope="module")
+def shared_namespace(control_plane: Any) -> Iterator[str]:
+    """A namespace for all tests of a module, one after another."""
+    name = f"test-{secrets.token_hex(6)}"
+    control_plane.create_namespace(name)
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def shared_operator(
+    control_plane: Any, shared_namespace: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """A running operator for all tests of a module; see `shared_api`."""
+    log = tmp_path_factory.mktemp("shared-operator") / "operator.log"
+    operator = Operator(control_plane.kubeconfig, shared_namespace, log)
+    operator.start()
+    yield operator
+    operator.kill()
+
+
+@pytest.fixture
+def shared_api(control_plane: Any, shared_operator: Operator) -> Iterator[Api]:
+    """The API server as an admin sees it, in the namespace of the shared operator, which is empty at first."""
+    api = Api(control_plane, shared_operator.namespace)
+    yield api
+    api.clear()
     api.client.close()
 
 

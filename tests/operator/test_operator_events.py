@@ -74,7 +74,7 @@ PAUSED = {"count": 1, "since": NOW}
             [("Normal", "Suspended", "Suspend")],
         ),
         (
-            status(Phase.SUSPENDED, "Suspended", suspension=PAUSED, run=run(1)),
+            status(Phase.SUSPENDED, "Suspended", suspension=PAUSED, run=run(1) | {"stopped": True}),
             status(Phase.PENDING, "WaitingForPod", suspension={"count": 1}, run=run(2)),
             [("Normal", "Resumed", "Resume")],
         ),

@@ -101,7 +101,7 @@ def observe(status: JobStatus | None = None, *, spec: dict[str, Any] | None = No
 
 def after(observed: Observed, **changes: Any) -> Observed:
     """The same job once the decision's status is written and something else is observed."""
-    written = job(reconcile(observed, NOW).status)
+    written = observed.job.model_copy(update={"status": reconcile(observed, NOW).status})
     return replace(observed, **{"job": written, **changes})
 
 
@@ -338,6 +338,59 @@ def test_children_that_are_deleted_again_and_again_end_the_job():
     assert run is not None
     written = RUNNING_STATUS.model_copy(update={"run": run.model_copy(update={"number": 20}), "attempts": []})
     assert reason(reconcile(observe(written, confirmed=True), NOW).status) == "ChildLost"
+
+
+STOPPING_STATUS = reconcile(
+    observe(RUNNING_STATUS, spec={"suspend": True}, children=(child(),), pods=(running(),), tails={"uid-1": ("half",)}),
+    NOW,
+).status
+
+
+def test_a_suspension_holds_although_the_child_failed_while_it_was_stopped():
+    stopped = ended(code=20, deletion=NOW)
+    failed = observe(
+        STOPPING_STATUS,
+        spec={"suspend": True, "backoffLimit": 0},
+        children=(child(failure="BackoffLimitExceeded", deleting=True),),
+        pods=(stopped,),
+    )
+    decision = reconcile(failed, NOW)
+    assert reason(decision.status) == "Suspending"
+    assert decision.status.attempts[0].reason == "Suspended"
+    gone = reconcile(after(failed, children=(), pods=(replace(stopped, gone=True),), confirmed=True), NOW).status
+    assert (gone.phase, gone.failures) == (Phase.SUSPENDED, None)
+
+
+def test_a_suspension_that_is_taken_back_is_finished_before_the_next_run():
+    gone = (running(deletion=NOW, gone=True),)
+    taken_back = observe(STOPPING_STATUS, pods=gone, confirmed=True)
+    suspended = reconcile(taken_back, NOW).status
+    assert (suspended.phase, suspended.attempts[0].reason) == (Phase.SUSPENDED, "Suspended")
+    assert suspended.run is not None
+    assert suspended.run.stopped
+    [action] = reconcile(after(taken_back), NOW).actions
+    assert isinstance(action, CreateChild)
+    assert action.run == 2
+
+
+def test_a_job_that_is_suspended_after_its_last_retry_failed_is_not_tried_again():
+    failed = observe(
+        STOPPING_STATUS,
+        spec={"suspend": True, "backoffLimit": 0},
+        pods=(ended(code=3),),
+        tails={"uid-1": ("boom",)},
+        confirmed=True,
+    )
+    suspended = reconcile(failed, NOW).status
+    assert suspended.phase == Phase.SUSPENDED
+    resumed = observe(suspended, spec={"backoffLimit": 0}, confirmed=True)
+    assert reason(reconcile(resumed, NOW).status) == "EngineError"
+
+
+def test_a_cancel_comes_before_a_suspension_that_is_under_way():
+    spec = {"suspend": True, "cancel": True}
+    observed = observe(STOPPING_STATUS, spec=spec, children=(child(deleting=True),), confirmed=True)
+    assert reason(reconcile(observed, NOW).status) == "Cancelling"
 
 
 def test_cancel_reads_the_log_then_writes_it_then_deletes_the_child():

@@ -74,7 +74,7 @@ def _lost_child(before: JobStatus, after: JobStatus) -> list[Notice]:
     """A run that follows another one took the place of a child that is gone, unless the operator deleted that child."""
     if before.run is None or after.run is None or before.run.number >= after.run.number:
         return []
-    if before.engine_name != after.engine_name or before.suspension is not None:
+    if before.engine_name != after.engine_name or before.run.stopped:
         return []
     message = f"Child Job {before.run.name} is gone; made {after.run.name}."
     return [_notice(Announcement.CHILD_LOST, after, message)]

@@ -8,7 +8,6 @@ question is asked again.
 from datetime import datetime
 
 from rekindle_crds import Phase, Progress, Reason, Waiting
-from rekindle_crds.exits import INPUT_FAULTS
 from rekindle_operator.core.attempts import History, close_missing, history_of, message_of
 from rekindle_operator.core.decision import Action, Confirm, Decision, DeleteChild, ReadTail
 from rekindle_operator.core.finished import settle
@@ -18,6 +17,7 @@ from rekindle_operator.core.starting import start
 from rekindle_operator.core.status import Standing, compose
 from rekindle_operator.core.stopping import stop_reason, words_of
 from rekindle_operator.core.underway import go_on
+from rekindle_operator.core.verdict import given_up
 
 _STOPPING = {Reason.CANCELLED: Reason.CANCELLING, Reason.SUSPENDED: Reason.SUSPENDING}
 """What a status says as long as something of a stopped job is left, where that is another word."""
@@ -92,7 +92,7 @@ def _stop(observed: Observed, history: History, stop: Reason, now: datetime) -> 
     unread = [pod for pod in live if pod.running and pod.uid not in told]
     if unread:
         return Decision(observed.status, tuple(ReadTail(pod.name, pod.uid) for pod in unread))
-    if live or (child is not None and not child.ended):
+    if live or (child is not None and (stop == Reason.SUSPENDED or child.deleting or not child.ended)):
         reason = _STOPPING.get(stop, stop)
         running = any(pod.running for pod in live)
         waiting = None if running else Waiting(reason=reason, message=words_of(observed, stop))
@@ -113,17 +113,7 @@ def _failed(observed: Observed, history: History, words: str, now: datetime) -> 
     # The watch of Jobs may be ahead of that of pods: then the last attempt is not among the observed ones yet.
     if not observed.confirmed:
         return Decision(observed.status, (Confirm(),))
-    last = history.last
-    reason: str = Reason.RETRIES_EXHAUSTED
-    if last is None or last.reason is None:
-        message = words
-    elif (last.exit_code is not None and last.exit_code in INPUT_FAULTS) or history.failures <= 1:
-        reason = last.reason
-        message = last.message or f"Attempt {last.number} ended with {reason}."
-    else:
-        message = f"{history.failures} attempts failed; the last one: {last.reason}: {last.message or words}"
-    standing = Standing(Phase.FAILED, reason, message, progress=observed.status.progress)
-    return Decision(compose(observed, history, standing, now))
+    return Decision(compose(observed, history, given_up(observed, history, words), now))
 
 
 def _complete_without_pod(observed: Observed, history: History, now: datetime) -> Decision:

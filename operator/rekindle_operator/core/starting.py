@@ -15,6 +15,7 @@ from rekindle_operator.core.observed import Observed
 from rekindle_operator.core.status import Standing, compose, waiting_for
 from rekindle_operator.core.stopping import start_deadline
 from rekindle_operator.core.upstream import source_of
+from rekindle_operator.core.verdict import given_up
 
 MAX_RUNS = 20
 """A job whose child Jobs are deleted again and again fails after this many."""
@@ -40,7 +41,7 @@ def start(observed: Observed, history: History, now: datetime) -> Decision:
         live = [pod for pod in observed.pods if not pod.ended]
         if live:
             return Decision(observed.status, force(live, now)).woken(*map(force_at, live))
-        lost = None if run.stopped else _lost(observed, history)
+        lost = _lost(observed, history)
         if lost is not None:
             return Decision(compose(observed, history, lost, now))
     source = source_of(observed)
@@ -63,15 +64,16 @@ def start(observed: Observed, history: History, now: datetime) -> Decision:
 
 
 def _lost(observed: Observed, history: History) -> Standing | None:
-    """Return how a job ends whose child was deleted by somebody; None when another child takes its place."""
+    """Return how a job ends whose child is gone; None when another child takes its place."""
     run, last = observed.status.run, history.last
     if run is None:
         return None
-    if last is not None and last.exit_code is not None and last.exit_code in INPUT_FAULTS:
-        message = last.message or f"Attempt {last.number} ended with {last.reason}."
-        return Standing(Phase.FAILED, last.reason or Reason.INPUT_REFUSED, message, progress=observed.status.progress)
+    refused = last is not None and last.exit_code is not None and last.exit_code in INPUT_FAULTS
+    spent = history.failures > observed.spec.backoff_limit
+    if refused or (run.stopped and spent):
+        return given_up(observed, history, "No retry is left.")
     suspensions = observed.status.suspension.count if observed.status.suspension is not None else 0
-    if history.failures > observed.spec.backoff_limit or run.number - suspensions >= MAX_RUNS:
+    if spent or run.number - suspensions >= MAX_RUNS:
         message = f"Child Job {run.name} was deleted before its end, and no retry is left."
         return Standing(Phase.FAILED, Reason.CHILD_LOST, message)
     return None

@@ -10,20 +10,23 @@ MAX_DISRUPTIONS = 10
 
 _WRITTEN: dict[str, Reason] = {
     Reason.CANCELLING: Reason.CANCELLED,
+    Reason.SUSPENDING: Reason.SUSPENDED,
     Reason.START_DEADLINE_EXCEEDED: Reason.START_DEADLINE_EXCEEDED,
     Reason.ACTIVE_DEADLINE_EXCEEDED: Reason.ACTIVE_DEADLINE_EXCEEDED,
     Reason.TOO_MANY_DISRUPTIONS: Reason.TOO_MANY_DISRUPTIONS,
 }
-"""What the condition Reconciling says of a job that is being ended, and why it ends."""
+"""What the condition Reconciling says of a job that is being stopped, and why it is."""
 
 
 def stop_reason(observed: Observed, history: History, now: datetime) -> Reason | None:
     """Return why the job has to be stopped; None when it may go on.
 
-    An end that was written holds from then on, whatever is observed later; a suspension holds until nothing of the job
-    is left. A child that has ended is judged by what it did.
+    What was written holds from then on, whatever is observed later: an end for ever, a suspension until nothing of the
+    job is left and the status says Suspended. A child that has ended is judged by what it did.
     """
     written = next((_WRITTEN[reason] for reason in _reconciling(observed.status) if reason in _WRITTEN), None)
+    if written == Reason.SUSPENDED and observed.spec.cancel:
+        return Reason.CANCELLED
     if written is not None or (observed.child is not None and observed.child.ended):
         return written
     reasons = {
@@ -32,14 +35,8 @@ def stop_reason(observed: Observed, history: History, now: datetime) -> Reason |
         Reason.ACTIVE_DEADLINE_EXCEEDED: _reached(active_deadline(observed, history, now), now),
         Reason.START_DEADLINE_EXCEEDED: _reached(start_deadline(observed, history), now),
     }
-    reasons[Reason.SUSPENDED] = observed.spec.suspend or _suspending(observed)
+    reasons[Reason.SUSPENDED] = observed.spec.suspend
     return next((reason for reason, holds in reasons.items() if holds), None)
-
-
-def _suspending(observed: Observed) -> bool:
-    """Whether a suspension that was taken back has not stopped everything yet: the next run comes after that."""
-    left = observed.child is not None or any(not pod.ended for pod in observed.pods)
-    return left and Reason.SUSPENDING in _reconciling(observed.status)
 
 
 def words_of(observed: Observed, stop: Reason) -> str:
