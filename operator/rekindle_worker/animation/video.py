@@ -6,12 +6,14 @@ from types import TracebackType
 from typing import Self
 
 import av
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.reformatter import ColorRange, Colorspace
 
 from rekindle_worker.animation.frames import Frame
 
 _MOST_BITS_A_PIXEL = 0.25
 """Grain of an old print is costly: no second of the video may take more than this."""
+_BT709 = 1
+"""Primaries and transfer of BT.709, by their number in ITU-T H.273."""
 _ENCODER_THREADS = 4
 """The encoder's choices depend on how many threads it has, so it has as many on every machine."""
 
@@ -37,12 +39,12 @@ class VideoFile:
         context.gop_size = 2 * rate
         context.thread_count = _ENCODER_THREADS
         context.color_range = ColorRange.MPEG
-        context.color_primaries = ColorPrimaries.BT709
-        context.color_trc = ColorTrc.BT709
+        context.color_primaries = _BT709
+        context.color_trc = _BT709
         context.colorspace = Colorspace.ITU709
         most = int(size[0] * size[1] * rate * _MOST_BITS_A_PIXEL) + 100_000
         context.options = {
-            "preset": "medium",
+            "preset": "fast",
             "profile": "high",
             "crf": str(quality),
             "maxrate": str(most),
