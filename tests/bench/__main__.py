@@ -4,25 +4,40 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import bench_api, bench_operator, bench_worker
+from tests.bench import (
+    bench_api,
+    bench_operator,
+    bench_operator_burst,
+    bench_operator_life,
+    bench_operator_restart,
+    bench_operator_steady,
+    bench_worker,
+)
 from tests.bench.figures import HEADER, Figure
 
-ROOMS: dict[str, Callable[[], Iterator[Figure]]] = {
+PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "worker": bench_worker.figures,
     "api": bench_api.figures,
-    "operator": bench_operator.figures,
+    "operator-start": bench_operator.figures,
+    "operator-life": bench_operator_life.figures,
+    "operator-burst": bench_operator_burst.figures,
+    "operator-steady": bench_operator_steady.figures,
+    "operator-restart": bench_operator_restart.figures,
 }
+ROOMS = ("worker", "api", "operator")
 
 
 def main() -> int:
     """Print every figure of the chosen rooms; the exit status is 0 whatever they say."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
-    parser.add_argument("rooms", nargs="*", choices=[[], *ROOMS], help="what to measure; everything when left out")
-    chosen = parser.parse_args().rooms or list(ROOMS)
+    named = dict.fromkeys([*ROOMS, *PARTS])
+    parser.add_argument("parts", nargs="*", choices=[[], *named], help="rooms or parts; everything when left out")
+    chosen = parser.parse_args().parts or list(ROOMS)
     print(HEADER)
-    for room in chosen:
-        for figure in ROOMS[room]():
-            print(figure.line(), flush=True)
+    for part, figures in PARTS.items():
+        if any(part == name or part.startswith(f"{name}-") for name in chosen):
+            for figure in figures():
+                print(figure.line(), flush=True)
     return 0
 
 
