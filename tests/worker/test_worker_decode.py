@@ -290,3 +290,16 @@ def test_many_frames_count_against_the_limit(tmp_path: Path) -> None:
     with pytest.raises(WorkFailed, match="10 frames") as caught:
         read_photo(tmp_path / "photo.webp", LIMITS)
     assert caught.value.code is ExitCode.IMAGE_TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("suffix", "bits"), [("jpg", 8), ("png", 8), ("webp", 8), ("tif", 8), ("png", 16), ("tif", 16)]
+)
+def test_a_photo_is_decoded_no_larger_than_it_is_wanted(tmp_path: Path, suffix: str, bits: int) -> None:
+    ramp = np.linspace(0, 1, 1200)[np.newaxis, :, np.newaxis].repeat(800, 0).repeat(3, 2)
+    full = 255 if bits == 8 else 65535
+    cv2.imwrite(str(tmp_path / f"in.{suffix}"), np.rint(ramp * full).astype(np.uint8 if bits == 8 else np.uint16))
+    photo = read_photo(tmp_path / f"in.{suffix}", Limits(), enough=(190, 5000))
+    assert photo.source_size == (1200, 800)
+    assert (photo.width, photo.height) == (300, 200)
+    assert np.abs(photo.pixels[100, ::60, 0] / 65535 - ramp[400, 2::240, 0]).max() < 0.01

@@ -16,6 +16,7 @@ _SALIENCY_SIDE = 64
 _CENTRE_SIGMA = 0.3
 _CENTRE_HEIGHT = 0.45
 _SUBJECT_SIGMA = 0.1
+_SURROUNDINGS_SIGMA = 0.2
 # Margins of old prints are full of stains and torn corners, which stand out without being a subject.
 _MARGIN = 0.06
 
@@ -76,9 +77,12 @@ def _most_salient(grey: NDArray[np.uint8]) -> tuple[float, float]:
     weight = np.exp(-((across - 0.5) ** 2 + (down - _CENTRE_HEIGHT) ** 2) / (2 * _CENTRE_SIGMA**2))
     weight[np.maximum(np.abs(across - 0.5), np.abs(down - 0.5)) > 0.5 - _MARGIN] = 0
     # Without contrast nothing stands out but rounding; a small even share leaves the middle then.
-    mass = (stands_out / max(float(stands_out.max()), 1e-12) + 0.02) * weight
-    mass = cv2.GaussianBlur(
-        mass.astype(np.float32), (0, 0), _SUBJECT_SIGMA * min(height, width), borderType=cv2.BORDER_CONSTANT
+    mass = ((stands_out / max(float(stands_out.max()), 1e-12) + 0.02) * weight).astype(np.float32)
+    sigma = _SUBJECT_SIGMA * min(height, width)
+    row, column = np.unravel_index(
+        int(np.argmax(cv2.GaussianBlur(mass, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT))), mass.shape
     )
-    row, column = np.unravel_index(int(np.argmax(mass)), mass.shape)
-    return (int(column) + 0.5) / width, (int(row) + 0.5) / height
+    # The rest of a large subject lies around the spot that stands out most.
+    near = ((x - int(column)) / width) ** 2 + ((y - int(row)) / height) ** 2
+    mass *= np.exp(-near / (2 * _SURROUNDINGS_SIGMA**2))
+    return float(np.average(across, weights=mass)), float(np.average(down, weights=mass))

@@ -12,6 +12,8 @@ from rekindle_worker.animation.frames import Frame
 
 _MOST_BITS_A_PIXEL = 0.25
 """Grain of an old print is costly: no second of the video may take more than this."""
+_KEYFRAME_SECONDS = 10
+"""Grain looks different right after a keyframe, which shows as a pulse; short videos need only the first."""
 _BT709 = 1
 """Primaries and transfer of BT.709, by their number in ITU-T H.273."""
 _ENCODER_THREADS = 4
@@ -36,7 +38,7 @@ class VideoFile:
         context.width, context.height = size
         context.pix_fmt = "yuv420p"
         context.time_base = Fraction(1, rate)
-        context.gop_size = 2 * rate
+        context.gop_size = _KEYFRAME_SECONDS * rate
         context.thread_count = _ENCODER_THREADS
         context.color_range = ColorRange.MPEG
         context.color_primaries = _BT709
