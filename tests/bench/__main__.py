@@ -3,11 +3,13 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from tests.bench import (
     bench_api,
     bench_operator,
     bench_operator_burst,
+    bench_operator_chaos,
     bench_operator_life,
     bench_operator_restart,
     bench_operator_steady,
@@ -23,6 +25,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "operator-burst": bench_operator_burst.figures,
     "operator-steady": bench_operator_steady.figures,
     "operator-restart": bench_operator_restart.figures,
+    "operator-chaos": bench_operator_chaos.figures,
 }
 ROOMS = ("worker", "api", "operator")
 
@@ -32,9 +35,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     named = dict.fromkeys([*ROOMS, *PARTS])
     parser.add_argument("parts", nargs="*", choices=[[], *named], help="rooms or parts; everything when left out")
-    chosen = parser.parse_args().parts or list(ROOMS)
+    parser.add_argument("--chaos-runs", type=int, default=1, help="how often operator-chaos is done")
+    given = parser.parse_args()
+    chosen = given.parts or list(ROOMS)
+    parts = PARTS | {"operator-chaos": partial(bench_operator_chaos.figures, given.chaos_runs)}
     print(HEADER)
-    for part, figures in PARTS.items():
+    for part, figures in parts.items():
         if any(part == name or part.startswith(f"{name}-") for name in chosen):
             for figure in figures():
                 print(figure.line(), flush=True)
