@@ -68,9 +68,14 @@ class Applier:
         return ending if await self._patch_status(key, observed, patch) else None
 
     async def _pay(self, key: Key, patch: Json) -> None:
-        """Wait for the budget of what is written for people only, and note when that was."""
+        """Draw on the budget for what is written for people only, and note when that was.
+
+        Progress is not waited with, since no worker is to be held up: the next log is read later instead.
+        """
         waiting = patch.get("waiting") or {}
-        if patch.keys() == {"progress"} or (patch.keys() == {"waiting"} and waiting.keys() == {"position"}):
+        if patch.keys() == {"progress"}:
+            self._budget.spend()
+        elif patch.keys() == {"waiting"} and waiting.keys() == {"position"}:
             await self._budget.take()
         memory = self._cache.memory(key)
         if "progress" in patch:

@@ -17,6 +17,14 @@ class Budget:
     async def take(self) -> None:
         """Wait for the next slot and take it."""
         now = asyncio.get_running_loop().time()
+        slot = self._spend(now)
+        await asyncio.sleep(max(0.0, slot - now))
+
+    def spend(self) -> None:
+        """Take a slot without waiting for it: whoever waits for the next one waits longer."""
+        self._spend(asyncio.get_running_loop().time())
+
+    def _spend(self, now: float) -> float:
         slot = max(self._next, now - 1.0)
         self._next = slot + self._interval
-        await asyncio.sleep(max(0.0, slot - now))
+        return slot
