@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from rekindle_operator.apply import Applier
 from rekindle_operator.cache import Cache
 from rekindle_operator.cluster import ApiError
+from rekindle_operator.core.decision import CreateChild
 from rekindle_operator.core.observed import Observed
 from rekindle_operator.core.reconcile import reconcile
 from rekindle_operator.engine_reports import EngineReports
@@ -91,6 +92,8 @@ class Controller:
             elif self._stale(key, observed):
                 continue
             for action in decision.actions:
+                if isinstance(action, CreateChild):
+                    self._line.take(key, observed.job, action.engine)
                 await self._applier.perform(key, observed, action)
             if not decision.actions and not self._stale(key, observed):
                 self._put_away(key, observed, decision.wake_up_at, now)

@@ -72,7 +72,8 @@ class EngineReports:
         running, waiting = Counter[str](), Counter[str]()
         for key, job, child in self._cache.open_jobs(namespace):
             if child is not None:
-                running[child.engine] += not child.ended
+                running[child.engine] += not (child.ended or child.suspended)
+                waiting[child.engine] += child.suspended
                 continue
             engine = choose(engines, job.spec.engine_name, KINDS[key.kind].operation)
             if isinstance(engine, Engine) and not job.spec.suspend:
@@ -95,12 +96,11 @@ class EngineReports:
         body = {"metadata": {"resourceVersion": engine.metadata.resource_version}, "status": patch}
         path = ENGINES.path(engine.metadata.namespace, engine.metadata.name)
         try:
-            raw = await self._cluster.write("PATCH", f"{path}/status", body, MERGE_PATCH)
+            # The answer is left to the watch, which wakes the jobs that wait for the Engine.
+            await self._cluster.write("PATCH", f"{path}/status", body, MERGE_PATCH)
         except ApiError as error:
             if error.status not in {404, 409}:
                 raise
-        else:
-            self._cache.apply(ENGINES, raw)
 
     async def _lacks(self, engine: Engine) -> list[Lack]:
         lacks: list[Lack] = []

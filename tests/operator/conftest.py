@@ -91,12 +91,12 @@ class Api:
         }
         return self.create("engines", body)
 
-    def restore(self, name: str = "photo", **spec: Any) -> Json:
+    def restore(self, name: str = "photo", labels: Json | None = None, **spec: Any) -> Json:
         """Make a RestoreJob."""
         body = {
             "apiVersion": "rekindle.dev/v1alpha1",
             "kind": "RestoreJob",
-            "metadata": {"name": name},
+            "metadata": {"name": name, "labels": labels or {}},
             "spec": {
                 "source": {"bucket": "photos", "key": "original.jpg"},
                 "output": {"bucket": "photos", "prefix": f"results/{name}"},
@@ -152,6 +152,16 @@ class Api:
             if time.monotonic() > deadline:
                 pytest.fail("jobs are still there a minute after they were deleted")
             time.sleep(0.05)
+
+    def until_engine(self, holds: Callable[[Json], bool], name: str = "scripted", seconds: float = 30) -> Json:
+        """Wait until the status of an Engine is as wanted, and return it."""
+        deadline = time.monotonic() + seconds
+        while not holds(status := self.get("engines", name)["status"]):
+            if time.monotonic() > deadline:
+                pytest.fail(f"the status of Engine {name} is still {json.dumps(status, indent=1)}")
+            time.sleep(0.05)
+        found: Json = status
+        return found
 
     def until_finished(self, name: str = "photo", seconds: float = 30) -> Json:
         return self.until(lambda status: condition(status, "Finished") == "True", name, seconds)

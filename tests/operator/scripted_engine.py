@@ -57,10 +57,17 @@ def complete(prefix):
     LOG.write_text(json.dumps(told))
 
 
+def note(path):
+    with Path(path).open("a") as file:
+        file.write(TASK["name"] + "\n")
+
+
 VERBS = {
     "print": lambda rest: print(rest, flush=True),
     "progress": progress,
     "wait": wait,
+    "wait-turn": lambda folder: wait(f"{folder}/{TASK['name']}"),
+    "note": note,
     "fail-once": fail_once,
     "graceful": lambda _: signal.signal(signal.SIGTERM, stop),
     "tell": LOG.write_text,

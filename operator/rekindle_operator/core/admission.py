@@ -1,4 +1,7 @@
-"""Who may run when not all may: by priority, then fair between owners, then first come."""
+"""Who may run when not all may: by priority, then fair between owners, then first come.
+
+Fair is: the owner with the fewest running jobs first, and among those the one that was served the longest ago.
+"""
 
 import heapq
 from collections import Counter, defaultdict
@@ -40,18 +43,31 @@ class Limits:
     namespace: int | None
     engines: Mapping[str, int]
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit."""
+        return self.namespace is not None or bool(self.engines)
 
-def line_up(candidates: Iterable[Candidate[Name]], running: Iterable[Place], limits: Limits) -> dict[Name, Turn]:
+
+def line_up(
+    candidates: Iterable[Candidate[Name]], running: Iterable[Place], limits: Limits, served: Mapping[str, int] = {}
+) -> dict[Name, Turn]:
     """Return the turn of each candidate.
 
     A job that waits for a full Engine holds up no job of another Engine. The places of those that may run are taken
     before the next one is looked at, so that all who ask at the same moment get answers that fit together.
+
+    Args:
+        candidates: All who ask, in any order.
+        running: The places that are taken.
+        limits: How many places there are.
+        served: By owner a number that grows with each place given out, as it was for the owner's last one.
     """
     places = list(running)
     total, engines = len(places), Counter(place.engine for place in places)
     ahead: Counter[str] = Counter()
     waiting, turns = 0, {}
-    for candidate in _in_order(candidates, Counter(place.owner for place in places)):
+    for candidate in _in_order(candidates, Counter(place.owner for place in places), served):
         limit = limits.engines.get(candidate.engine)
         if limits.namespace is not None and total >= limits.namespace:
             full, position = Reason.NAMESPACE_FULL, waiting + 1
@@ -74,19 +90,24 @@ def coarse(position: int) -> int:
     return position if position <= 10 else -(-position // step) * step
 
 
-def _in_order(candidates: Iterable[Candidate[Name]], running: Counter[str]) -> Iterator[Candidate[Name]]:
-    """Yield candidates by priority; within one priority the owner with the fewest jobs goes first."""
-    taken = Counter(running)
+def _in_order(
+    candidates: Iterable[Candidate[Name]], running: Counter[str], served: Mapping[str, int]
+) -> Iterator[Candidate[Name]]:
+    """Yield candidates by priority; within one, the owner with the fewest jobs and then the longest wait goes first."""
+    taken, given = Counter(running), dict(served)
+    last = max(given.values(), default=0)
     ordered = sorted(candidates, key=lambda candidate: (-candidate.priority, candidate.created))
     for _, group in groupby(ordered, key=lambda candidate: candidate.priority):
         queues: dict[str, list[Candidate[Name]]] = defaultdict(list)
         for candidate in group:
             queues[candidate.owner].append(candidate)
-        heap = [(taken[owner], queue[0].created, owner, 0) for owner, queue in queues.items()]
+        heap = [(taken[owner], given.get(owner, 0), queue[0].created, owner, 0) for owner, queue in queues.items()]
         heapq.heapify(heap)
         while heap:
-            _, _, owner, index = heapq.heappop(heap)
+            *_, owner, index = heapq.heappop(heap)
             yield queues[owner][index]
+            last += 1
             taken[owner] += 1
+            given[owner] = last
             if index + 1 < len(queues[owner]):
-                heapq.heappush(heap, (taken[owner], queues[owner][index + 1].created, owner, index + 1))
+                heapq.heappush(heap, (taken[owner], last, queues[owner][index + 1].created, owner, index + 1))

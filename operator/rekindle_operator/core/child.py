@@ -14,14 +14,11 @@ from rekindle_crds.task import (
     WEIGHTS_VARIABLE,
 )
 from rekindle_operator.core.decision import CreateChild
-from rekindle_operator.core.observed import CONTAINER, Observed
+from rekindle_operator.core.observed import CONTAINER, QUEUE_LABEL, Observed
 
 GRACE_SECONDS = 30
 TOLERATED_SECONDS = 60
 """How long a pod stays on a node that is unreachable or not ready."""
-
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-"""Kueue's label: it admits a suspended Job of this queue by clearing its spec.suspend."""
 
 _NAME_LENGTH = 63
 _KEPT_SECONDS = 86_400

@@ -1,8 +1,9 @@
-"""Which Engine does a job."""
+"""Which Engine does a job, and whether it can."""
 
 from collections.abc import Iterable
 
 from rekindle_crds import Engine, Operation, Reason, Waiting
+from rekindle_operator.core.observed import Policy
 
 
 def choose(engines: Iterable[Engine], name: str | None, operation: Operation) -> Engine | Waiting:
@@ -30,3 +31,16 @@ def _default(engines: Iterable[Engine], operation: Operation) -> Engine | Waitin
         message = f"No Engine of this namespace is the default for {operation}, and the job names none."
         return Waiting(reason=Reason.ENGINE_NOT_FOUND, message=message)
     return min(defaults, key=lambda engine: (str(engine.metadata.creation_timestamp), engine.metadata.name))
+
+
+def unfit(engine: Engine, policy: Policy) -> Waiting | None:
+    """Return why an Engine that offers the operation cannot be used now; None when it can."""
+    name, allowed = engine.metadata.name, policy.service_accounts
+    account = engine.spec.service_account_name or "default"
+    if allowed and account not in allowed:
+        message = f"Engine {name} uses the service account {account}, which is not allowed."
+        return Waiting(reason=Reason.SERVICE_ACCOUNT_NOT_ALLOWED, message=message)
+    ready = next((condition for condition in engine.status.conditions if condition.type == "Ready"), None)
+    if ready is not None and ready.status == "False" and ready.observed_generation == engine.metadata.generation:
+        return Waiting(reason=Reason.ENGINE_NOT_READY, message=f"Engine {name} is not ready: {ready.message}")
+    return None

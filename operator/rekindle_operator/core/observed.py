@@ -13,6 +13,10 @@ CONTAINER = "engine"
 """Name of the container that does the work; a cluster may add others beside it."""
 
 
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""Kueue's label: it admits a suspended Job of this queue by clearing its spec.suspend."""
+
+
 @dataclass(frozen=True, slots=True)
 class Container:
     """State of the container that does the work."""
@@ -75,6 +79,8 @@ class Child:
     deleting: bool = False
     suspended: bool = False
     """Whether a queue keeps the Job from running: the operator never suspends a child itself."""
+    queued: bool = False
+    """Whether a queue of Kueue admits the Job, so that it takes no place of ours."""
 
     @property
     def ended(self) -> bool:

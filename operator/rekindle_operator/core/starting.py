@@ -8,7 +8,7 @@ from rekindle_crds.exits import INPUT_FAULTS
 from rekindle_operator.core.admission import coarse
 from rekindle_operator.core.attempts import History
 from rekindle_operator.core.decision import Confirm, CreateChild, Decision, ReadSource
-from rekindle_operator.core.engines import choose
+from rekindle_operator.core.engines import choose, unfit
 from rekindle_operator.core.forcing import force, force_at
 from rekindle_operator.core.kinds import Upstream
 from rekindle_operator.core.observed import Observed
@@ -102,7 +102,7 @@ def _ready(observed: Observed, source: SourceLocation, now: datetime) -> _Ready 
     engine = choose(observed.engines, observed.spec.engine_name, observed.kind.operation)
     if isinstance(engine, Waiting):
         return waiting_for(engine)
-    lack = _unfit(observed, engine)
+    lack = unfit(engine, observed.policy)
     if lack is None and refusal is not None and now < refusal.retry_at:
         lack = Waiting(reason=refusal.reason, message=refusal.message)
     if lack is None and observed.turn.full is not None:
@@ -114,19 +114,6 @@ def _foreign_buckets(observed: Observed, source: SourceLocation) -> frozenset[st
     allowed = observed.policy.buckets
     named = frozenset({source.bucket, observed.kind.output(observed.job).bucket})
     return named - allowed if allowed else frozenset()
-
-
-def _unfit(observed: Observed, engine: Engine) -> Waiting | None:
-    """Return why an Engine that offers the operation cannot be used now."""
-    name, allowed = engine.metadata.name, observed.policy.service_accounts
-    account = engine.spec.service_account_name or "default"
-    if allowed and account not in allowed:
-        message = f"Engine {name} uses the service account {account}, which is not allowed."
-        return Waiting(reason=Reason.SERVICE_ACCOUNT_NOT_ALLOWED, message=message)
-    ready = next((condition for condition in engine.status.conditions if condition.type == "Ready"), None)
-    if ready is not None and ready.status == "False" and ready.observed_generation == engine.metadata.generation:
-        return Waiting(reason=Reason.ENGINE_NOT_READY, message=f"Engine {name} is not ready: {ready.message}")
-    return None
 
 
 def _in_line(observed: Observed, full: Reason, now: datetime) -> Waiting:

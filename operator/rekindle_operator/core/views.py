@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rekindle_crds import Label
-from rekindle_operator.core.observed import CONTAINER, Child, Container, Pod
+from rekindle_operator.core.observed import CONTAINER, QUEUE_LABEL, Child, Container, Pod
 
 Raw = Mapping[str, Any]
 
@@ -61,6 +61,7 @@ def child_of(raw: Raw) -> Child:
         failure=None if failed is None else failed.get("message") or failed.get("reason") or "Failed",
         deleting=bool(metadata.get("deletionTimestamp")),
         suspended=bool(raw.get("spec", {}).get("suspend")),
+        queued=QUEUE_LABEL in labels,
     )
 
 
