@@ -24,12 +24,13 @@ from rekindle_operator.core.kinds import KINDS
 from rekindle_operator.core.observed import CONTAINER, Observed, Refusal, Source, Trouble
 from rekindle_operator.core.progress import tail_of
 from rekindle_operator.core.status import invalid_status
-from rekindle_operator.core.views import controller_uid, moment
+from rekindle_operator.core.views import controller_uid
 from rekindle_operator.core.waiting import refusal_of
 from rekindle_operator.jsonlog import about
 from rekindle_operator.memory import Key
 from rekindle_operator.patch import merge_patch
-from rekindle_operator.resources import CHILDREN, JOBS, PODS, TROUBLES
+from rekindle_operator.resources import CHILDREN, JOBS, PODS
+from rekindle_operator.troubles import Troubles
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Applier:
         self._cluster = cluster
         self._cache = cache
         self._budget = budget
+        self._troubles = Troubles(cluster)
 
     async def write_status(self, key: Key, observed: Observed, status: JobStatus) -> JobStatus | None:
         """Write a status if it differs from what was observed, and return what was written, if anything.
@@ -196,12 +198,9 @@ class Applier:
     async def _read_trouble(self, key: Key, observed: Observed, action: ReadTrouble) -> None:
         """Read the last word of the Job controller on a pod that it cannot make, unless a pod came after it."""
         ends = [attempt.completion_time for attempt in observed.status.attempts if attempt.completion_time is not None]
-        fields = f"involvedObject.uid={action.child_uid},reason=FailedCreate"
-        events, _ = await self._cluster.list(TROUBLES.path(key.namespace), fields=fields)
-        told = [(moment(event.get("lastTimestamp") or event.get("eventTime")), event) for event in events]
-        fresh = [(at, event) for at, event in told if at is not None and all(at >= end for end in ends)]
-        _, last = max(fresh, key=lambda item: item[0], default=(None, {"message": ""}))
-        self._cache.memory(key).trouble = Trouble(str(last.get("message") or ""), _now())
+        told = await self._troubles.of(key.namespace, action.child_uid)
+        _, last = max((word for word in told if all(word[0] >= end for end in ends)), default=(None, ""))
+        self._cache.memory(key).trouble = Trouble(last, _now())
 
     async def _read_source(self, key: Key, action: ReadSource) -> None:
         upstream = action.upstream
