@@ -22,7 +22,7 @@ from rekindle_worker.attempt import Means, attempt, stages_of
 from rekindle_worker.commit import Submission, result_of
 from rekindle_worker.failure import WorkFailed
 from rekindle_worker.imaging.decode import Limits
-from rekindle_worker.operations import OPERATIONS
+from rekindle_worker.operations import work_for
 from rekindle_worker.progress import Progress, print_line
 from rekindle_worker.stop import Stop
 from rekindle_worker.storage import Storage
@@ -105,7 +105,7 @@ class Run:
         log.info("event=started job=%s/%s pod=%s threads=%d", task.namespace, task.name, uid, self._threads)
         storage = Storage()
         self._submission = Submission(storage, task, uid)
-        work = OPERATIONS[task.operation](task)
+        work = work_for(task)
         progress = Progress(stages_of(work), print_line)
 
         def report(stage: str, fraction: float) -> None:

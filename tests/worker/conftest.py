@@ -55,6 +55,29 @@ def old_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+# VmHWM starts anew with the program; ru_maxrss would still hold the peak of the test process that forked it.
+_MEASURE = """
+import sys
+from pathlib import Path
+from rekindle_worker.cli import main
+code = main(sys.argv[1:])
+print(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")).split()[1])
+sys.exit(code)
+"""
+
+
+@pytest.fixture(scope="session")
+def peak_memory() -> Callable[..., int]:
+    """Run the command rekindle-worker and return its peak resident set in bytes."""
+
+    def measure(*arguments: str | Path) -> int:
+        command = [sys.executable, "-c", _MEASURE, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return int(done.stdout) * 1024
+
+    return measure
+
+
 @dataclass
 class WorkerPod:
     """A worker process with the environment of a processing pod."""

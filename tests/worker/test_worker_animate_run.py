@@ -82,7 +82,7 @@ def test_every_output_is_what_its_record_says(workplace, portrait: bytes) -> Non
 @pytest.mark.parametrize("kind", ["animation", "task"])
 def test_progress_rises_and_tells_the_size_of_the_source(workplace, portrait: bytes, kind: str) -> None:
     workplace.put("in/photo", portrait)
-    _, pod = workplace.run(getattr(workplace, kind)())
+    _, pod = workplace.run(workplace.animation(duration_seconds=3) if kind == "animation" else workplace.task())
     lines = [ProgressLine.model_validate_json(line) for line in pod.lines]
     percents = [line.percent for line in lines]
     assert percents == sorted(percents)

@@ -181,6 +181,25 @@ def test_a_mistake_is_told_in_a_sentence(tmp_path: Path, capsys, monkeypatch, ar
     assert not Path("out.mp4").exists()
 
 
+def test_a_style_that_the_engine_has_not_is_refused(tmp_path: Path, capsys, monkeypatch) -> None:
+    Image.new("L", (64, 64)).save(tmp_path / "in.png")
+    monkeypatch.setattr("rekindle_worker.animation.work.STYLES", {"Parallax": None})
+    code = main(["animate", str(tmp_path / "in.png"), str(tmp_path / "out.mp4"), "--quiet"])
+    assert code == ExitCode.INVALID_TASK
+    assert "can't do the style KenBurns; it offers Parallax" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_twenty_four_megapixels_are_animated_in_three_quarters_of_a_gibibyte(
+    photo, peak_memory: Callable[..., int], tmp_path: Path
+) -> None:
+    large = cv2.resize(photo("astronaut"), (6000, 4000), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+    Image.fromarray(large).save(tmp_path / "in.png", compress_level=1)
+    given = ("--quiet", "--duration", "2", "--resolution", "1080p")
+    assert peak_memory("animate", tmp_path / "in.png", tmp_path / "out.mp4", *given) < 0.75 * 2**30
+    assert _decode(tmp_path / "out.mp4").frames[0].shape == (1080, 1620, 3)
+
+
 def test_an_interrupted_command_leaves_no_file(tmp_path: Path) -> None:
     Image.effect_noise((1600, 1200), 60).save(tmp_path / "in.png")
     target = tmp_path / "out.mp4"

@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rekindle_crds import AnimationParameters, OutputName, StepRecord
+from rekindle_crds import AnimationParameters, ExitCode, OutputName, StepRecord
 from rekindle_crds.animation import Style
 from rekindle_worker.animation.film import Film
 from rekindle_worker.animation.kenburns import enough_pixels, ken_burns
 from rekindle_worker.animation.shoot import FRAME_RATE, Reels, preview_size, shoot
 from rekindle_worker.animation.subject import ANALYSED_PIXELS, Subject, find_subject
 from rekindle_worker.bench import shrunk
+from rekindle_worker.failure import WorkFailed
 from rekindle_worker.imaging.encode import describe
 from rekindle_worker.photo import Photo
 from rekindle_worker.progress import Report
@@ -40,7 +41,11 @@ def animate(photo: Photo, parameters: AnimationParameters, reels: Reels, *, thre
         reels: The files to write.
         threads: How many pictures are made at once; it does not change the result.
         report: Called with the stages analyse and animate; what it raises ends the work.
+
+    Raises:
+        WorkFailed: `InvalidTask` for a style that this engine does not offer.
     """
+    _check_style(parameters.style)
     report("analyse", 0.0)
     started = time.monotonic()
     subject = find_subject(shrunk(photo.pixels, ANALYSED_PIXELS))
@@ -64,12 +69,18 @@ def animate(photo: Photo, parameters: AnimationParameters, reels: Reels, *, thre
 
 
 class Animation:
-    """Animates a photo as its parameters say."""
+    """Animates a photo as its parameters say.
+
+    Raises:
+        WorkFailed: `InvalidTask` for a style that this engine does not offer.
+    """
 
     stages = STAGES
 
     def __init__(self, parameters: AnimationParameters | None) -> None:
         self._parameters = parameters or AnimationParameters()
+        # Before anything is fetched.
+        _check_style(self._parameters.style)
 
     @property
     def enough(self) -> tuple[int, int] | None:
@@ -90,6 +101,12 @@ class Animation:
             describe(OutputName.POSTER, poster, size),
         )
         return Made(files, animated.steps, animated.warnings)
+
+
+def _check_style(style: Style) -> None:
+    if style not in STYLES:
+        offered = ", ".join(STYLES)
+        raise WorkFailed(ExitCode.INVALID_TASK, f"this engine can't do the style {style.value}; it offers {offered}")
 
 
 def _unmet(parameters: AnimationParameters) -> tuple[str, ...]:
