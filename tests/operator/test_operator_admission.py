@@ -3,6 +3,7 @@
 import json
 import threading
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def crowd_of(api):
     api.delete("pods", "last", gracePeriodSeconds=0)
 
 
-LAST_POD = {
+LAST_POD: dict[str, Any] = {
     "metadata": {"name": "last"},
     "spec": {"nodeSelector": {"disk": "none-such"}, "containers": [{"name": "last", "image": "none"}]},
 }
