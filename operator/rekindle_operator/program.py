@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 _PATIENCE = 60.0
 """How long the API server may take to answer for the first time."""
+_LATE_RESOURCES = 10.0
+"""How long an API server that answers may take to know of the custom resources and of our permissions."""
 _LAST_EVENTS = 1.0
 
 
@@ -58,9 +60,7 @@ async def serve(settings: Settings) -> None:
         ClusterUnconfigured: There is no kubeconfig and no service account.
         ApiError: The API server does not answer.
     """
-    lacking = await check(settings)
-    if lacking:
-        raise CannotStart("missing: " + "; ".join(lacking))
+    await _until_complete(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -70,6 +70,20 @@ async def serve(settings: Settings) -> None:
         await operator.wait(stop)
     finally:
         await operator.stop()
+
+
+async def _until_complete(settings: Settings) -> None:
+    """Wait until nothing is missing: an API server that has just started does not know all of its resources yet.
+
+    Raises:
+        CannotStart: A permission or a field is still missing.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + _LATE_RESOURCES
+    while lacking := await check(settings):
+        if clock() >= deadline:
+            raise CannotStart("missing: " + "; ".join(lacking))
+        await asyncio.sleep(1)
 
 
 class Operator:

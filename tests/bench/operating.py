@@ -175,7 +175,7 @@ class Operator:
         began = time.perf_counter()
         self.launch(**settings)
         while not self.ready():
-            if self._running().poll() is not None or time.perf_counter() - began > 60:
+            if not self.alive() or time.perf_counter() - began > 60:
                 self.kill()
                 raise RuntimeError(f"the operator is not ready:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.02)
@@ -195,6 +195,10 @@ class Operator:
         with self.log.open("wb") as log:
             command = [sys.executable, "-m", "rekindle_operator", "run"]
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    def alive(self) -> bool:
+        """Return whether it has not ended by itself."""
+        return self._running().poll() is None
 
     def ready(self) -> bool:
         """Return whether it says that it is ready and leads."""
