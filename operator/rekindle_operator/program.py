@@ -83,6 +83,7 @@ async def _until_complete(settings: Settings) -> None:
     while lacking := await check(settings):
         if clock() >= deadline:
             raise CannotStart("missing: " + "; ".join(lacking))
+        logger.info("cluster lacks something", extra={"missing": lacking})
         await asyncio.sleep(1)
 
 

@@ -59,6 +59,22 @@ def test_the_operator_does_not_start_without_its_permissions(namespace, powerles
     assert "Traceback" not in answer.stderr
 
 
+def test_the_operator_waits_a_moment_for_what_is_missing(
+    control_plane, namespace, powerless_kubeconfig, tmp_path, eventually
+):
+    log = tmp_path / "log"
+    environment = {**os.environ, "KUBECONFIG": str(powerless_kubeconfig), "REKINDLE_OPERATOR_PORT": "0"}
+    command = [sys.executable, "-m", "rekindle_operator", "run", "--namespace", namespace]
+    with log.open("wb") as stream, subprocess.Popen(command, env=environment, stderr=stream) as process:
+        eventually(lambda: "cluster lacks something" in log.read_text())
+        control_plane.kubectl(
+            "create", "rolebinding", "strong", "--clusterrole=cluster-admin", f"--serviceaccount={namespace}:weak",
+            "-n", namespace,
+        )  # fmt: skip
+        eventually(lambda: "operator started" in log.read_text())
+        process.terminate()
+
+
 def test_a_kubeconfig_that_does_not_exist_is_one_clear_line(tmp_path):
     answer = run("check", kubeconfig=tmp_path / "absent")
     assert answer.returncode == 1
