@@ -9,6 +9,7 @@ from pathlib import Path
 
 TASK, UID = json.loads(os.environ["REKINDLE_TASK"]), os.environ["REKINDLE_POD_UID"]
 LOG = Path(os.environ["REKINDLE_TERMINATION_LOG"])
+EATEN = []
 
 
 def result(prefix):
@@ -57,6 +58,11 @@ def complete(prefix):
     LOG.write_text(json.dumps(told))
 
 
+def eat(mebibytes):
+    EATEN.append(b"x" * (int(mebibytes) << 20))
+    time.sleep(60)
+
+
 def note(path):
     with Path(path).open("a") as file:
         file.write(TASK["name"] + "\n")
@@ -68,6 +74,7 @@ VERBS = {
     "wait": wait,
     "wait-turn": lambda folder: wait(f"{folder}/{TASK['name']}"),
     "note": note,
+    "eat": eat,
     "fail-once": fail_once,
     "graceful": lambda _: signal.signal(signal.SIGTERM, stop),
     "tell": LOG.write_text,

@@ -174,7 +174,7 @@ def test_an_evicted_pod_costs_no_retry(api, tmp_path):
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": api.namespace}}
     api.client.post(api.path("pods", pod, "eviction"), json=eviction).raise_for_status()
     disrupted = api.until(lambda status: status.get("disruptions") == 1, seconds=60)
-    assert disrupted["attempts"][0]["reason"] == "Disrupted"
+    assert disrupted["attempts"][0]["reason"] == "Evicted"
     go.touch()
     assert api.until_finished(seconds=90)["phase"] == "Succeeded"
 
