@@ -15,6 +15,7 @@ ORDINARY = frozenset(
         Reason.ENGINE_FULL,
         Reason.NAMESPACE_FULL,
         Reason.AWAITING_QUEUE_ADMISSION,
+        Reason.ENGINE_CHANGED,
         Reason.SUSPENDING,
         Reason.SUSPENDED,
         Reason.CANCELLING,

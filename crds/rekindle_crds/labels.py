@@ -20,6 +20,8 @@ class Label(StrEnum):
     """Number of the run that a Job or Pod belongs to."""
     ENGINE = f"{GROUP}/engine"
     """Name of the Engine that a Job or Pod uses, cut to 63 characters."""
+    TEMPLATE = f"{GROUP}/engine-template"
+    """Annotation of a Job: stands for all that its pods have of the Engine, to tell when the Engine was changed."""
     OWNER = f"{GROUP}/owner"
     """Who asked: admission is fair between owners. The API sets it to its user id."""
     PHOTO = f"{GROUP}/photo"

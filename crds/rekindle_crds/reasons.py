@@ -32,13 +32,18 @@ class Reason(StrEnum):
         "exist. The job waits and starts when the Engine is ready.",
     )
     ENGINE_READY = "EngineReady", "All that the Engine names exists; jobs can use it."
+    ENGINE_CHANGED = (
+        "EngineChanged",
+        "The Engine was changed while no pod of the job could start; the child Job is made anew. It costs no retry.",
+    )
     SERVICE_ACCOUNT_NOT_FOUND = (
         "ServiceAccountNotFound",
         "The Engine names a ServiceAccount that does not exist in its namespace: make it, or correct the Engine.",
     )
     VOLUME_CLAIM_NOT_FOUND = (
         "VolumeClaimNotFound",
-        "The Engine names a PersistentVolumeClaim that does not exist in its namespace: make it, or correct the Engine.",
+        "The Engine names a PersistentVolumeClaim that does not exist in its namespace: make it, or correct the "
+        "Engine.",
     )
     ENGINE_FULL = (
         "EngineFull",

@@ -172,7 +172,7 @@ class Run(Contract):
     uid: Annotated[str, StringConstraints(max_length=36)]
     """Uid of the child Job."""
     stopped: bool | None = None
-    """True when the operator deleted the child Job, for spec.suspend."""
+    """True when the operator deleted the child Job, for spec.suspend or a changed Engine."""
 
 
 class Suspension(Contract):

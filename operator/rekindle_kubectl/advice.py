@@ -121,6 +121,7 @@ ADVICE: Mapping[Reason, Advice] = {
         )
     ),
     Reason.RESTORE_JOB_GONE: Advice(("Restore the photo again, and animate the result of that job.",)),
+    Reason.ENGINE_CHANGED: Advice(("Nothing: the child Job is made anew, with the Engine as it is now.",)),
     Reason.SUSPENDING: Advice(("Nothing: its pod is being stopped. To let it go on afterwards:", _RESUME)),
     Reason.SUSPENDED: Advice(("Let it go on:", _RESUME)),
     Reason.RESUMED: Advice(("Nothing: the job goes on.",)),
@@ -136,14 +137,14 @@ ADVICE: Mapping[Reason, Advice] = {
             "Nothing, when the cluster adds nodes by itself. Else free room on a node, or let the Engine ask for less "
             "(resources.requests) or accept more nodes (nodeSelector, tolerations):",
             _EDIT_ENGINE,
-            "A change of the Engine takes effect with the next pod: cancel and retry the job.",
+            "A change of the Engine takes effect at once: the job gets a new pod.",
         )
     ),
     Reason.IMAGE_PULL_FAILED: Advice(
         (
             "Check the Engine's image for a mistake, and imagePullSecrets for a registry that asks for a login:",
             _EDIT_ENGINE,
-            "The node tries again by itself. After a change of the Engine, cancel and retry the job.",
+            "The node tries again by itself; after a change of the Engine the job gets a new pod.",
         )
     ),
     Reason.CONTAINER_CONFIG_ERROR: Advice(

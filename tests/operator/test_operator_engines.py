@@ -115,6 +115,17 @@ def test_a_retry_uses_the_engine_as_it_was_when_the_job_started(api, tmp_path):
     assert api.until_finished(seconds=60)["phase"] == "Succeeded"
 
 
+def test_a_job_whose_image_cannot_be_pulled_starts_once_its_engine_is_corrected(api):
+    made = api.engine("complete", image="nowhere.invalid/engine:1")
+    api.restore(backoffLimit=0)
+    api.until_waiting("ImagePullFailed")
+    api.patch("engines", "scripted", {"spec": {"image": "rekindle-worker:dev"}})
+    done = api.until_finished()
+    assert (done["phase"], done["run"]["number"]) == ("Succeeded", 2)
+    assert "failures" not in done
+    assert made["spec"]["image"] not in str(api.items("jobs"))
+
+
 def test_a_job_that_named_an_engine_by_mistake_is_corrected_while_it_waits(api):
     api.engine("complete")
     api.restore(engineName="scriptde")

@@ -20,6 +20,7 @@ from rekindle_crds import (
 )
 from rekindle_operator.core.child import child_manifest, child_name
 from rekindle_operator.core.decision import Confirm, CreateChild, DeleteChild, ForceDeletePod, ReadTail
+from rekindle_operator.core.engines import template_of
 from rekindle_operator.core.events import notices
 from rekindle_operator.core.kinds import RESTORE_JOB
 from rekindle_operator.core.observed import Child, Container, Observed, Pod, Policy, Refusal
@@ -338,6 +339,31 @@ def test_children_that_are_deleted_again_and_again_end_the_job():
     assert run is not None
     written = RUNNING_STATUS.model_copy(update={"run": run.model_copy(update={"number": 20}), "attempts": []})
     assert reason(reconcile(observe(written, confirmed=True), NOW).status) == "ChildLost"
+
+
+def test_a_job_whose_pod_cannot_start_gets_another_child_when_its_engine_is_changed():
+    stuck = pod(container=Container(waiting_reason="ErrImagePull"))
+    was = child(template=template_of(engine().spec))
+    waiting = observe(children=(was,), pods=(stuck,))
+    told_of = after(waiting)
+    assert reconcile(told_of, NOW).actions == ()
+    assert reconcile(replace(told_of, engines=(engine(maxRunning=3),)), NOW).actions == ()
+    corrected = replace(told_of, engines=(engine(image="engine:2"),))
+    decision = reconcile(corrected, NOW)
+    assert decision.actions == (DeleteChild(was.name, was.uid),)
+    assert reason(decision.status) == "EngineChanged"
+    gone = after(corrected, children=(), pods=(replace(stuck, gone=True, deletion=NOW),), confirmed=True)
+    freed = reconcile(gone, NOW).status
+    assert (freed.failures, freed.attempts[0].reason, freed.phase) == (None, "EngineChanged", Phase.PENDING)
+    [action] = reconcile(after(gone), NOW).actions
+    assert isinstance(action, CreateChild)
+    assert (action.run, action.engine.spec.image, action.backoff_limit) == (2, "engine:2", 3)
+
+
+def test_a_running_job_keeps_its_child_when_its_engine_is_changed():
+    was = child(template=template_of(engine().spec))
+    observed = observe(RUNNING_STATUS, children=(was,), pods=(running(),), engines=(engine(image="engine:2"),))
+    assert reconcile(observed, NOW).actions == ()
 
 
 STOPPING_STATUS = reconcile(

@@ -21,7 +21,7 @@ _DISRUPTED_BY = {
     "DeletionByPodGC": Reason.NODE_LOST,
 }
 """Reasons of the pod condition DisruptionTarget."""
-_FREE = {*DISRUPTIONS, Reason.COMPLETED, Reason.SUSPENDED}
+_FREE = {*DISRUPTIONS, Reason.COMPLETED, Reason.SUSPENDED, Reason.ENGINE_CHANGED}
 
 SIGNALLED = range(129, 160)
 """Exit codes of a process that died of a signal, as shells and container runtimes count them."""

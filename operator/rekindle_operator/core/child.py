@@ -14,6 +14,7 @@ from rekindle_crds.task import (
     WEIGHTS_VARIABLE,
 )
 from rekindle_operator.core.decision import CreateChild
+from rekindle_operator.core.engines import template_of
 from rekindle_operator.core.observed import CONTAINER, QUEUE_LABEL, Observed
 
 GRACE_SECONDS = 30
@@ -67,7 +68,10 @@ def child_manifest(observed: Observed, action: CreateChild) -> dict[str, Any]:
             "name": child_name(metadata.name, observed.kind.letter, metadata.uid, action.run),
             "namespace": metadata.namespace,
             "labels": labels | queued,
-            "annotations": {Label.ENGINE.value: engine.metadata.name},
+            "annotations": {
+                Label.ENGINE.value: engine.metadata.name,
+                Label.TEMPLATE.value: template_of(engine.spec),
+            },
             "ownerReferences": [owner],
         },
         "spec": {

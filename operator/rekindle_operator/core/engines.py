@@ -1,8 +1,10 @@
 """Which Engine does a job, and whether it can."""
 
+import hashlib
 from collections.abc import Iterable
 
 from rekindle_crds import Engine, Operation, Reason, Waiting
+from rekindle_crds.engine import EngineSpec
 from rekindle_operator.core.observed import Policy
 
 
@@ -31,6 +33,12 @@ def _default(engines: Iterable[Engine], operation: Operation) -> Engine | Waitin
         message = f"No Engine of this namespace is the default for {operation}, and the job names none."
         return Waiting(reason=Reason.ENGINE_NOT_FOUND, message=message)
     return min(defaults, key=lambda engine: (str(engine.metadata.creation_timestamp), engine.metadata.name))
+
+
+def template_of(spec: EngineSpec) -> str:
+    """Return what stands for all that a pod has of its Engine: it changes when a new pod would be another one."""
+    decisive = spec.model_dump_json(exclude={"operations", "max_running", "default"})
+    return hashlib.sha256(decisive.encode()).hexdigest()[:16]
 
 
 def unfit(engine: Engine, policy: Policy) -> Waiting | None:

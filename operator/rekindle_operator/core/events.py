@@ -66,7 +66,7 @@ def _attempts(before: JobStatus, after: JobStatus, *, finished: bool) -> list[No
             attempt.reason,
         )
         for attempt in (fresh[:-1] if finished else fresh)
-        if attempt.reason != Reason.SUSPENDED
+        if attempt.reason not in {Reason.SUSPENDED, Reason.ENGINE_CHANGED}
     ]
 
 

@@ -73,6 +73,8 @@ class Child:
     created: datetime | None = None
     resource_version: int = field(default=0, compare=False)
     engine: str = ""
+    template: str = ""
+    """Stands for what its pods have of the Engine."""
     complete: bool = False
     failure: str | None = None
     """Message of the Job controller when it gave up."""

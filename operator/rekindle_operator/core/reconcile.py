@@ -15,13 +15,17 @@ from rekindle_operator.core.forcing import force, force_at
 from rekindle_operator.core.observed import Observed, Pod
 from rekindle_operator.core.starting import start
 from rekindle_operator.core.status import Standing, compose
-from rekindle_operator.core.stopping import stop_reason, words_of
+from rekindle_operator.core.stopping import GOES_ON, stop_reason, words_of
 from rekindle_operator.core.underway import go_on
 from rekindle_operator.core.verdict import given_up
 
 _STOPPING = {Reason.CANCELLED: Reason.CANCELLING, Reason.SUSPENDED: Reason.SUSPENDING}
 """What a status says as long as something of a stopped job is left, where that is another word."""
-_STOPPED = {Reason.CANCELLED: Phase.CANCELLED, Reason.SUSPENDED: Phase.SUSPENDED}
+_STOPPED = {
+    Reason.CANCELLED: Phase.CANCELLED,
+    Reason.SUSPENDED: Phase.SUSPENDED,
+    Reason.ENGINE_CHANGED: Phase.PENDING,
+}
 """Where a stopped job stands in the end; it has failed for every other reason."""
 
 
@@ -92,7 +96,7 @@ def _stop(observed: Observed, history: History, stop: Reason, now: datetime) -> 
     unread = [pod for pod in live if pod.running and pod.uid not in told]
     if unread:
         return Decision(observed.status, tuple(ReadTail(pod.name, pod.uid) for pod in unread))
-    if live or (child is not None and (stop == Reason.SUSPENDED or child.deleting or not child.ended)):
+    if live or (child is not None and (stop in GOES_ON or child.deleting or not child.ended)):
         reason = _STOPPING.get(stop, stop)
         running = any(pod.running for pod in live)
         waiting = None if running else Waiting(reason=reason, message=words_of(observed, stop))
@@ -105,7 +109,9 @@ def _stop(observed: Observed, history: History, stop: Reason, now: datetime) -> 
     phase = _STOPPED.get(stop, Phase.FAILED)
     if child is None and not observed.confirmed and observed.status.phase != Phase.SUSPENDED:
         return Decision(observed.status, (Confirm(),))
-    standing = Standing(phase, stop, words_of(observed, stop), progress=observed.status.progress)
+    reason = Reason.ACCEPTED if stop == Reason.ENGINE_CHANGED else stop
+    words, progress = words_of(observed, stop), observed.status.progress
+    standing = Standing(phase, reason, words, progress=progress, stopped=stop in GOES_ON)
     return Decision(compose(observed, history, standing, now))
 
 

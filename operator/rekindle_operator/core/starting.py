@@ -73,7 +73,7 @@ def _lost(observed: Observed, history: History) -> Standing | None:
     if refused or (run.stopped and spent):
         return given_up(observed, history, "No retry is left.")
     suspensions = observed.status.suspension.count if observed.status.suspension is not None else 0
-    if spent or run.number - suspensions >= MAX_RUNS:
+    if spent or (not run.stopped and run.number - suspensions >= MAX_RUNS):
         message = f"Child Job {run.name} was deleted before its end, and no retry is left."
         return Standing(Phase.FAILED, Reason.CHILD_LOST, message)
     return None

@@ -39,6 +39,8 @@ class Standing:
     result: Result | None = None
     source: SourceLocation | None = None
     """The photo, when it was found out just now."""
+    stopped: bool = False
+    """Whether the operator has deleted the child, and another one follows."""
 
 
 def waiting_for(waiting: Waiting) -> Standing:
@@ -92,7 +94,7 @@ def _run(observed: Observed, standing: Standing) -> Run | None:
     child, before = observed.child, observed.status.run
     if child is not None and (before is None or child.run >= before.number):
         return Run(number=child.run, name=child.name, uid=child.uid)
-    if before is not None and standing.phase == Phase.SUSPENDED:
+    if before is not None and standing.stopped:
         return before.model_copy(update={"stopped": True})
     return before
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from rekindle_crds import JobStatus, Reason
 from rekindle_operator.core.attempts import History
+from rekindle_operator.core.engines import template_of
 from rekindle_operator.core.observed import Observed
 
 MAX_DISRUPTIONS = 10
@@ -11,11 +12,17 @@ MAX_DISRUPTIONS = 10
 _WRITTEN: dict[str, Reason] = {
     Reason.CANCELLING: Reason.CANCELLED,
     Reason.SUSPENDING: Reason.SUSPENDED,
+    Reason.ENGINE_CHANGED: Reason.ENGINE_CHANGED,
     Reason.START_DEADLINE_EXCEEDED: Reason.START_DEADLINE_EXCEEDED,
     Reason.ACTIVE_DEADLINE_EXCEEDED: Reason.ACTIVE_DEADLINE_EXCEEDED,
     Reason.TOO_MANY_DISRUPTIONS: Reason.TOO_MANY_DISRUPTIONS,
 }
 """What the condition Reconciling says of a job that is being stopped, and why it is."""
+
+GOES_ON = {Reason.SUSPENDED, Reason.ENGINE_CHANGED}
+"""Why a child is stopped that another one follows."""
+_CURABLE = {Reason.UNSCHEDULABLE, Reason.IMAGE_PULL_FAILED, Reason.CONTAINER_CONFIG_ERROR, Reason.POD_REFUSED}
+"""Why no pod starts, where a change of the Engine may help."""
 
 
 def stop_reason(observed: Observed, history: History, now: datetime) -> Reason | None:
@@ -25,7 +32,7 @@ def stop_reason(observed: Observed, history: History, now: datetime) -> Reason |
     job is left and the status says Suspended. A child that has ended is judged by what it did.
     """
     written = next((_WRITTEN[reason] for reason in _reconciling(observed.status) if reason in _WRITTEN), None)
-    if written == Reason.SUSPENDED and observed.spec.cancel:
+    if written in GOES_ON and observed.spec.cancel:
         return Reason.CANCELLED
     if written is not None or (observed.child is not None and observed.child.ended):
         return written
@@ -36,7 +43,18 @@ def stop_reason(observed: Observed, history: History, now: datetime) -> Reason |
         Reason.START_DEADLINE_EXCEEDED: _reached(start_deadline(observed, history), now),
     }
     reasons[Reason.SUSPENDED] = observed.spec.suspend
+    reasons[Reason.ENGINE_CHANGED] = _outdated(observed)
     return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _outdated(observed: Observed) -> bool:
+    """Whether no pod of the child can start and the Engine was changed since, which may be what helps."""
+    child, waiting = observed.child, observed.status.waiting
+    if child is None or child.deleting or waiting is None or waiting.reason not in _CURABLE:
+        return False
+    engine = next((engine for engine in observed.engines if engine.metadata.name == child.engine), None)
+    started = any(pod.container.started_at is not None for pod in observed.pods if pod.child_uid in {"", child.uid})
+    return engine is not None and not started and child.template not in {"", template_of(engine.spec)}
 
 
 def words_of(observed: Observed, stop: Reason) -> str:
@@ -45,6 +63,7 @@ def words_of(observed: Observed, stop: Reason) -> str:
     return {
         Reason.CANCELLED: "The job was cancelled.",
         Reason.SUSPENDED: "The job is suspended; set spec.suspend to false to go on.",
+        Reason.ENGINE_CHANGED: "The Engine was changed; the child Job is made anew.",
         Reason.TOO_MANY_DISRUPTIONS: f"More than {MAX_DISRUPTIONS} pods were disrupted.",
         Reason.ACTIVE_DEADLINE_EXCEEDED: f"Containers ran for more than {spec.active_deadline_seconds} s in all.",
         Reason.START_DEADLINE_EXCEEDED: f"No container started within {spec.start_deadline_seconds} s.",

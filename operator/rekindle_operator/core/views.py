@@ -57,6 +57,7 @@ def child_of(raw: Raw) -> Child:
         created=moment(metadata.get("creationTimestamp")),
         resource_version=resource_version(raw),
         engine=annotations.get(Label.ENGINE, ""),
+        template=annotations.get(Label.TEMPLATE, ""),
         complete="Complete" in conditions or "SuccessCriteriaMet" in conditions,
         failure=None if failed is None else failed.get("message") or failed.get("reason") or "Failed",
         deleting=bool(metadata.get("deletionTimestamp")),
