@@ -127,6 +127,14 @@ def test_every_alert_and_no_other_stands_in_the_page_for_admins():
     assert table == {rule["alert"]: rule["labels"]["severity"] for rule in RULES}
 
 
+def test_every_log_message_of_the_page_is_one_that_the_operator_writes():
+    [table] = re.findall(r"^\| Message \| Means \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    messages = [message for row in table.splitlines() for message in re.findall(r"`([\w ]+ [\w ]+)`", row)]
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "operator/rekindle_operator").glob("*.py"))
+    assert len(messages) > 10
+    assert [message for message in messages if f'("{message}"' not in source] == []
+
+
 def test_panels_of_the_dashboard_lie_side_by_side_and_never_on_each_other():
     covered = Counter(
         (x, y)
