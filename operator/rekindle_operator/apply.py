@@ -59,7 +59,8 @@ class Applier:
         patch = merge_patch(observed.status.wire(), status.wire())
         if not patch:
             return None
-        await self._pay(key, patch)
+        if not self._pay(key, patch):
+            return None
         try:
             return status if await self._patch_status(key, observed, patch) else None
         except ApiError as error:
@@ -69,21 +70,23 @@ class Applier:
         patch = merge_patch(observed.status.wire(), ending.wire())
         return ending if await self._patch_status(key, observed, patch) else None
 
-    async def _pay(self, key: Key, patch: Json) -> None:
-        """Draw on the budget for what is written for people only, and note when that was.
+    def _pay(self, key: Key, patch: Json) -> bool:
+        """Draw on the budget for what is written for people only, and note when that was; False when it waits.
 
-        Progress is not waited with, since no worker is to be held up: the next log is read later instead.
+        No worker is held up: for a progress the next log is read later, and a position is looked at again anyway.
         """
         waiting = patch.get("waiting") or {}
-        if patch.keys() == {"progress"}:
+        moved = patch.keys() == {"waiting"} and waiting.keys() == {"position"}
+        if moved and self._budget.exceeded:
+            return False
+        if moved or patch.keys() == {"progress"}:
             self._budget.spend()
-        elif patch.keys() == {"waiting"} and waiting.keys() == {"position"}:
-            await self._budget.take()
         memory = self._cache.memory(key)
         if "progress" in patch:
             memory.progress_written_at = _now()
         if "position" in waiting:
             memory.position_written_at = _now()
+        return True
 
     async def _patch_status(self, key: Key, observed: Observed, patch: Json) -> bool:
         """Write a patch of the status; False when the job has changed or gone meanwhile."""

@@ -14,6 +14,11 @@ class Budget:
         """Give out no slot for a while."""
         self._next = max(self._next, asyncio.get_running_loop().time() + seconds)
 
+    @property
+    def exceeded(self) -> bool:
+        """Whether those who do not wait have spent more than the next second gives."""
+        return self._next > asyncio.get_running_loop().time() + 1.0
+
     async def take(self) -> None:
         """Wait for the next slot and take it."""
         now = asyncio.get_running_loop().time()

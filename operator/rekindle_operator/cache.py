@@ -157,10 +157,12 @@ class Cache:
         """Whether a job has a child that still works."""
         return self._dependents.alive(uid)
 
-    def childless(self, key: Key) -> bool:
-        """Whether a job is known, and no child of it."""
+    def is_new(self, key: Key) -> bool:
+        """Whether a job is known that has no child and of which nothing was told."""
         known = self._jobs.get(key)
-        return known is not None and not self._dependents.children(known.job.metadata.uid)
+        if known is None or known.job.status.phase is not None:
+            return False
+        return not self._dependents.children(known.job.metadata.uid)
 
     def job(self, key: Key) -> Json | None:
         """Return a job as the API server sent it."""

@@ -61,8 +61,6 @@ class Controller:
                 self._queue.succeeded(key)
             finally:
                 self._queue.done(key)
-                for admitted in self._line.admitted(key.namespace):
-                    self._queue.add(admitted)
 
     def _failed(self, key: Key, error: Exception) -> None:
         self._metrics.reconcile_errors.inc()

@@ -35,6 +35,7 @@ _PATIENCE = 60.0
 """How long the API server may take to answer for the first time."""
 _LATE_RESOURCES = 10.0
 """How long an API server that answers may take to know of the custom resources and of our permissions."""
+_LINE_PERIOD = 0.1
 _LAST_EVENTS = 1.0
 
 
@@ -98,7 +99,7 @@ class Operator:
         self._settings = settings
         self._cache = Cache(policy)
         # What makes a job run goes before what tells of it.
-        self._queue: WorkQueue[Key] = WorkQueue(self._cache.childless)
+        self._queue: WorkQueue[Key] = WorkQueue(self._cache.is_new)
         # Renewals pass a door of their own: no other request holds them up, and the gate that they open is not theirs.
         self._registry = Cluster(connection, Metrics(), OpenGate(), settings.renew_deadline_seconds / 2)
         self._leadership = Leadership(self._registry, _terms(settings))
@@ -184,6 +185,7 @@ class Operator:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(run_workers(self._controller, self._settings.workers), name="workers")
+                group.create_task(self._admit(), name="line")
                 group.create_task(self._poller.run(), name="progress")
                 group.create_task(self._reports.run(), name="engine reports")
                 group.create_task(self._ended.run(), name="ended jobs")
@@ -193,6 +195,14 @@ class Operator:
             events.cancel()
             await asyncio.wait([events])
             await self._cluster.settle()
+
+    async def _admit(self) -> None:
+        """Ask who may run now, for many changes at once: a long line is dear to work out."""
+        while True:
+            for namespace in self._settings.namespaces:
+                for key in self._line.admitted(namespace):
+                    self._queue.add(key)
+            await asyncio.sleep(_LINE_PERIOD)
 
     async def _post_last_events(self) -> None:
         try:
@@ -206,8 +216,6 @@ class Operator:
 
     def _observed(self, resource: Resource, raw: dict[str, Any], deleted: bool) -> None:
         for key in self._cache.apply(resource, raw, deleted=deleted):
-            self._queue.add(key)
-        for key in self._line.admitted(raw["metadata"]["namespace"]):
             self._queue.add(key)
 
 
