@@ -197,7 +197,7 @@ def test_a_quota_makes_a_job_wait_and_is_tried_again(api, control_plane, namespa
     )
     api.engine("complete")
     api.restore()
-    assert "exceeded quota" in api.until_waiting("ChildRefused")["waiting"]["message"]
+    assert "exceeded quota" in api.until_waiting("QuotaExceeded")["waiting"]["message"]
     control_plane.kubectl("delete", "quota", "none", "-n", namespace)
     assert api.until_finished(seconds=60)["phase"] == "Succeeded"
 
