@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rekindle_crds import Engine, JobStatus, RestoreJob, TerminationMessage
+from rekindle_crds import Engine, JobStatus, Phase, RestoreJob, TerminationMessage
 from rekindle_operator.core.decision import Action, Confirm, CreateChild, ReadTail
 from rekindle_operator.core.kinds import RESTORE_JOB
 from rekindle_operator.core.observed import Child, Container, Observed, Pod
@@ -45,12 +45,13 @@ RESULT = TerminationMessage.model_validate(
 ).model_dump_json(by_alias=True)
 
 
-def job(status: JobStatus, *, cancel: bool = False) -> RestoreJob:
+def job(status: JobStatus, *, cancel: bool = False, suspend: bool = False) -> RestoreJob:
     metadata = {"name": "photo", "namespace": "photos", "uid": "0123abcd-0000", "generation": 1}
     spec = {
         "source": {"bucket": "photos", "key": "a.jpg"},
         "output": {"bucket": "photos", "prefix": PREFIX},
         "cancel": cancel,
+        "suspend": suspend,
     }
     return RestoreJob.model_validate(
         {"metadata": {**metadata, "creationTimestamp": START}, "spec": spec, "status": status}
@@ -103,7 +104,12 @@ def _ended(started: Pod, outcome: object, moment: datetime) -> Pod:
 
 
 def settle(
-    status: JobStatus, snapshot: Snapshot, *, cancel: bool = False, truth: Snapshot | None = None
+    status: JobStatus,
+    snapshot: Snapshot,
+    *,
+    cancel: bool = False,
+    suspend: bool = False,
+    truth: Snapshot | None = None,
 ) -> tuple[JobStatus, tuple[Action, ...]]:
     """Decide about a snapshot until nothing has to be fetched any more, as the controller does.
 
@@ -112,14 +118,14 @@ def settle(
     truth = truth or snapshot
     observed = Observed(
         kind=RESTORE_JOB,
-        job=job(status, cancel=cancel),
+        job=job(status, cancel=cancel, suspend=suspend),
         engines=(ENGINE,),
         children=snapshot.children,
         pods=snapshot.pods,
     )
     for _ in range(10):
         decision = reconcile(observed, snapshot.moment)
-        observed = replace(observed, job=job(decision.status, cancel=cancel))
+        observed = replace(observed, job=job(decision.status, cancel=cancel, suspend=suspend))
         fetched = [action for action in decision.actions if isinstance(action, ReadTail | Confirm)]
         if not fetched:
             return decision.status, decision.actions
@@ -188,6 +194,31 @@ def test_a_cancelled_job_ends_whenever_it_is_cancelled(life, cut):
     assert status.phase is not None
     assert status.phase.finished
     assert actions == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(life=lives(), cut=st.integers(min_value=0, max_value=30), taken_back=st.booleans())
+def test_a_job_suspended_at_any_moment_loses_no_retry_and_goes_on_or_had_ended(life, cut, taken_back):
+    snapshot = life[min(cut, len(life) - 1)]
+    before, _ = settle(JobStatus(), snapshot)
+    stopping, actions = settle(before, snapshot, suspend=True)
+    gone = tuple(pod if pod.ended else replace(pod, gone=True, deletion=snapshot.moment) for pod in snapshot.pods)
+    later = Snapshot(snapshot.moment + timedelta(seconds=9), (), gone)
+    if before.phase is not None and before.phase.finished:
+        assert (stopping.phase, actions) == (before.phase, ())
+        return
+    suspended, _ = settle(stopping, later, suspend=not taken_back)
+    if suspended.phase is not None and suspended.phase.finished:
+        return
+    if not taken_back:
+        assert suspended.phase == Phase.SUSPENDED
+    resumed, actions = settle(suspended, later)
+    if resumed.phase is not None and resumed.phase.finished:
+        assert (resumed.failures or 0) > 3 or resumed.attempts[-1].exit_code == 11
+        return
+    [made] = [action for action in actions if isinstance(action, CreateChild)]
+    assert made.run == (resumed.run.number if resumed.run is not None else 0) + 1
+    assert made.backoff_limit == 3 - (before.failures or 0)
 
 
 @settings(max_examples=60, deadline=None)
