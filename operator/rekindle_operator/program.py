@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from rekindle_operator.apply import Applier
@@ -37,6 +38,7 @@ _LATE_RESOURCES = 10.0
 """How long an API server that answers may take to know of the custom resources and of our permissions."""
 _LINE_PERIOD = 0.1
 _LAST_EVENTS = 1.0
+_PAUSE = 5.0
 
 
 class CannotStart(Exception):  # noqa: N818 - it names a state, as the message does
@@ -141,7 +143,7 @@ class Operator:
         port = await operator._health.start(settings.host, settings.port)
         operator._watch.start()
         parts = {
-            "resync": operator._resync.run(),
+            "resync": _for_ever("resync", operator._resync.run),
             "leadership": operator._stand_by(),
         }
         operator._tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
@@ -178,17 +180,26 @@ class Operator:
         await self._leadership.run(self._act)
 
     async def _act(self) -> None:
-        """Do all that only a leader does, until cancelled; begin as a process that has just started would."""
+        """Do all that only a leader does, until cancelled.
+
+        It begins as a process that has just started would: with nothing remembered, and with a cache that has all that
+        an earlier leader wrote, whatever the watches are late with.
+        """
+        await self._resync.refresh()
         self._cache.forget_memories()
         self._queue.open(key for key, _ in self._cache.jobs())
-        events = asyncio.create_task(self._emitter.run(), name="events")
+        parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "workers": lambda: run_workers(self._controller, self._settings.workers),
+            "line": self._admit,
+            "progress": self._poller.run,
+            "engine reports": self._reports.run,
+            "ended jobs": self._ended.run,
+        }
+        events = asyncio.create_task(_for_ever("events", self._emitter.run))
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(run_workers(self._controller, self._settings.workers), name="workers")
-                group.create_task(self._admit(), name="line")
-                group.create_task(self._poller.run(), name="progress")
-                group.create_task(self._reports.run(), name="engine reports")
-                group.create_task(self._ended.run(), name="ended jobs")
+                for name, run in parts.items():
+                    group.create_task(_for_ever(name, run), name=name)
         finally:
             self._queue.close()
             await self._post_last_events()
@@ -217,6 +228,16 @@ class Operator:
     def _observed(self, resource: Resource, raw: dict[str, Any], deleted: bool) -> None:
         for key in self._cache.apply(resource, raw, deleted=deleted):
             self._queue.add(key)
+
+
+async def _for_ever(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a part until cancelled: what one job or one answer brings about must not end it for all others."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            logger.exception("a part of the operator failed and begins anew", extra={"part": name})
+        await asyncio.sleep(_PAUSE)
 
 
 def _terms(settings: Settings) -> Terms:

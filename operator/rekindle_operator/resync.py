@@ -50,14 +50,26 @@ class Resync:
                 for wanted in self._everything:
                     self.ask(*wanted)
                 continue
-            try:
-                await self._list(resource, namespace)
-            except Exception as error:
-                expected = isinstance(error, ApiError)
-                extra = {"resource": resource.plural, "namespace": namespace, "error": str(error)}
-                logger.warning("list failed", extra=extra, exc_info=None if expected else error)
-                await asyncio.sleep((error.retry_after if isinstance(error, ApiError) else None) or _RETRY)
+            if not await self._try(resource, namespace):
                 self.ask(resource, namespace)
+
+    async def refresh(self) -> None:
+        """List everything now, and return when that was done: the cache then knows all that was written before."""
+        for resource, namespace in self._everything:
+            while not await self._try(resource, namespace):
+                pass
+
+    async def _try(self, resource: Resource, namespace: str) -> bool:
+        """List a collection and return whether that went well; wait a little when it did not."""
+        try:
+            await self._list(resource, namespace)
+        except Exception as error:
+            expected = isinstance(error, ApiError)
+            extra = {"resource": resource.plural, "namespace": namespace, "error": str(error)}
+            logger.warning("list failed", extra=extra, exc_info=None if expected else error)
+            await asyncio.sleep((error.retry_after if isinstance(error, ApiError) else None) or _RETRY)
+            return False
+        return True
 
     async def _list(self, resource: Resource, namespace: str) -> None:
         items, version = await self._cluster.list(resource.path(namespace), resource.selector, resource.fields)

@@ -30,6 +30,7 @@ Connected = Callable[[Resource, str], None]
 _LONGEST_PAUSE = 15.0
 _LAST_SECONDS = 3.0
 _OVERDUE = 5
+_PATIENCE = 2.0
 
 
 class Streams:
@@ -100,7 +101,7 @@ class Watch:
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
-                asyncio.run(self._operate())
+                self._run_once()
             except Exception as error:  # noqa: BLE001 - Kopf must be up again whatever brought it down
                 logger.warning("watch ended by an error", extra={"error": f"{type(error).__name__}: {error}"})
             if self._stopping.is_set():
@@ -109,14 +110,33 @@ class Watch:
             pause = 0.5 if time.monotonic() - began > 60 else min(_LONGEST_PAUSE, pause * 2)
             self._stopping.wait(pause)
 
+    def _run_once(self) -> None:
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(self._operate())
+        finally:
+            loop.close()
+
     async def _operate(self) -> None:
-        await kopf.operator(
+        """Run Kopf until it is asked to stop or one of its parts fails.
+
+        After a failure Kopf itself would wait for its other watches, which wait for credentials that nobody gives them
+        any more and do not end when they are cancelled: hence they are left behind in their loop.
+        """
+        parts = await kopf.spawn_tasks(
             registry=self._registry(),
             settings=self._settings,
             namespaces=self._namespaces,
             standalone=True,
             stop_flag=self._stopping,
         )
+        ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others, timeout=_PATIENCE)
+        for part in ended:
+            part.result()
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()

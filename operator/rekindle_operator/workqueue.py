@@ -32,6 +32,7 @@ class WorkQueue(Generic[Key]):
         self._heap: list[tuple[float, int, Key]] = []
         self._order = 0
         self._failures: dict[Key, int] = {}
+        self._held: dict[Key, float] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._open = True
         self._added = asyncio.Event()
@@ -44,7 +45,10 @@ class WorkQueue(Generic[Key]):
         """Ask for a key to be worked on as soon as a worker is free."""
         if not self._open:
             return
-        if key in self._working:
+        wait = self._held.get(key, 0.0) - asyncio.get_running_loop().time()
+        if wait > 0:
+            self.add_after(key, wait)
+        elif key in self._working:
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
@@ -64,17 +68,23 @@ class WorkQueue(Generic[Key]):
         self._set_alarm()
 
     def retry(self, key: Key, at_least: float = 0.0, at_most: float = LONGEST_BACKOFF) -> float:
-        """Ask for a key that failed to be worked on again, later each time; return the delay in seconds."""
+        """Ask for a key that failed to be worked on again, later each time; return the delay in seconds.
+
+        Whoever adds the key meanwhile, it is not worked on for `at_least` so many seconds.
+        """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         backoff = min(at_most, _FIRST_BACKOFF * 2.0 ** min(failures, 16))
         delay = max(at_least, backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, hides nothing
+        if at_least > 0:
+            self._held[key] = asyncio.get_running_loop().time() + at_least
         self.add_after(key, delay)
         return delay
 
     def succeeded(self, key: Key) -> None:
         """Forget the failures of a key."""
         self._failures.pop(key, None)
+        self._held.pop(key, None)
 
     async def take(self) -> Key:
         """Wait for a key; `done` must be called when its work has ended."""
@@ -106,8 +116,10 @@ class WorkQueue(Generic[Key]):
         if self._alarm is not None:
             self._alarm.cancel()
         self._ahead.clear()
-        for part in (self._ready, self._waiting, self._working, self._again, self._due, self._heap, self._failures):
+        for part in (self._ready, self._waiting, self._working, self._again, self._due, self._heap):
             part.clear()
+        self._failures.clear()
+        self._held.clear()
 
     def _drop_overtaken(self) -> None:
         """Forget wishes that an earlier one, or a worker, has overtaken: a deadline may be days away."""

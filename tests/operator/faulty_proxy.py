@@ -62,8 +62,8 @@ class FaultyProxy:
         self._refusals: list[Refusal] = []
         self._held: list[Asked] = []
         self._released = asyncio.Event()
-        self._dead: set[asyncio.BaseTransport] = set()
-        self._open: set[asyncio.BaseTransport] = set()
+        self._dead: set[asyncio.Transport] = set()
+        self._open: set[asyncio.Transport] = set()
         self._watches: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="faulty proxy", daemon=True)
@@ -136,9 +136,13 @@ class FaultyProxy:
 
     async def _stop(self) -> None:
         for transport in self._open:
-            transport.close()
+            transport.abort()
         await self._runner.cleanup()
         await self._session.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _visit(self, request: web.Request) -> web.StreamResponse:
         transport = request.transport
