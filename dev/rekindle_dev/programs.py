@@ -56,6 +56,8 @@ def operator(addresses: Addresses, port: int) -> Program:
             "REKINDLE_OPERATOR_NAMESPACES": NAMESPACE,
             "REKINDLE_OPERATOR_HOST": "127.0.0.1",
             "REKINDLE_OPERATOR_PORT": str(port),
+            # There is only one: after a crash it need not wait for its own Lease to expire.
+            "REKINDLE_OPERATOR_IDENTITY": "rekindle-dev",
         },
     )
 

@@ -72,6 +72,33 @@ async def test_a_key_that_fails_again_waits_longer_and_a_success_forgets_it():
     queue.close()
 
 
+async def test_a_key_that_was_told_to_wait_is_not_taken_sooner_whoever_adds_it():
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a")
+    key = await queue.take()
+    queue.retry(key, at_least=0.2)
+    told = asyncio.get_running_loop().time()
+    queue.add(key)
+    queue.done(key)
+    queue.add(key)
+    assert await asyncio.wait_for(queue.take(), 5) == "a"
+    assert asyncio.get_running_loop().time() >= told + 0.19
+    queue.close()
+
+
+async def test_a_closed_queue_takes_nothing_and_an_opened_one_begins_afresh():
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("before")
+    queue.retry("failed", at_least=300)
+    queue.close()
+    queue.add("meanwhile")
+    queue.add_after("meanwhile", 0)
+    queue.open(["failed"])
+    assert await asyncio.wait_for(queue.take(), 1) == "failed"
+    assert len(queue) == 0
+    queue.close()
+
+
 async def test_wishes_for_a_far_day_do_not_pile_up():
     queue: WorkQueue[str] = WorkQueue()
     tracemalloc.start()
