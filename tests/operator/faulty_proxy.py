@@ -48,7 +48,7 @@ def watches(request: web.Request) -> bool:
 
 
 class FaultyProxy:
-    """Runs in a thread of its own; its methods may be called from any thread."""
+    """Runs in a thread of its own; its methods may be called from any thread. It is closed after its clients."""
 
     def __init__(self, plane: Any, directory: Path) -> None:
         directory.mkdir()
@@ -130,19 +130,28 @@ class FaultyProxy:
         app.router.add_route("*", "/{path:.*}", self._visit)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
+        self._server = server
         site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._serving)
         await site.start()
         return int(self._runner.addresses[0][1])
 
     async def _stop(self) -> None:
-        for transport in self._open:
-            transport.abort()
+        while self._server.connections:
+            for protocol in self._server.connections:
+                if protocol.transport is not None:
+                    protocol.transport.abort()
+            await asyncio.sleep(0)
         await self._runner.cleanup()
         await self._session.close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        # Transports tell of their end, and close their sockets, in later turns of the loop.
+        for _ in range(10):
+            await asyncio.sleep(0)
 
     async def _visit(self, request: web.Request) -> web.StreamResponse:
         transport = request.transport

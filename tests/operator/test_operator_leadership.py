@@ -196,7 +196,7 @@ def test_a_leader_that_is_asked_to_stop_hands_over(api, operators, eventually):
 
 
 @pytest.mark.stack
-def test_a_write_under_way_ends_before_the_lease_is_given_back(api, operators, proxy, eventually):
+def test_a_write_under_way_ends_before_the_lease_is_given_back(api, proxy, operators, eventually):
     def patches(request: web.Request) -> bool:
         return request.method == "PATCH"
 

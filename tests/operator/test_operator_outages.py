@@ -45,7 +45,7 @@ def test_a_leader_that_cannot_renew_steps_back_and_goes_on_when_the_api_server_i
 
 
 @pytest.mark.parametrize("form", ["in the stream", "as the answer"])
-def test_what_was_missed_by_a_watch_that_is_too_old_is_found_by_listing(api, operators, proxy, form):
+def test_what_was_missed_by_a_watch_that_is_too_old_is_found_by_listing(api, proxy, operators, form):
     operator = operators("only", kubeconfig=proxy.kubeconfig)
     watched = watch_of("restorejobs")
     # No watch shows the job: the one that runs is broken off, the next ones are refused, then it is too late.
@@ -65,7 +65,7 @@ def test_what_was_missed_by_a_watch_that_is_too_old_is_found_by_listing(api, ope
     assert operator.role() == "leader"
 
 
-def test_a_write_that_is_told_to_wait_waits_as_long_as_it_was_told(api, operators, proxy):
+def test_a_write_that_is_told_to_wait_waits_as_long_as_it_was_told(api, proxy, operators):
     operators("only", kubeconfig=proxy.kubeconfig)
     proxy.refuse(of("jobs", "POST"), 429, Retry_After="3")
     api.engine("complete")
@@ -74,7 +74,7 @@ def test_a_write_that_is_told_to_wait_waits_as_long_as_it_was_told(api, operator
     assert gap_after_refusal(proxy, 429, lambda visit: visit.method == "POST" and visit.path.endswith("/jobs")) >= 3
 
 
-def test_a_read_that_is_told_to_wait_waits_as_long_as_it_was_told(api, operators, proxy, tmp_path):
+def test_a_read_that_is_told_to_wait_waits_as_long_as_it_was_told(api, proxy, operators, tmp_path):
     def confirms(request):
         return request.method == "GET" and "job-uid" in request.query_string and not watches(request)
 
@@ -92,7 +92,7 @@ def test_a_read_that_is_told_to_wait_waits_as_long_as_it_was_told(api, operators
     assert gap_after_refusal(proxy, 429, lambda visit: job["metadata"]["uid"] in visit.query) >= 3
 
 
-def test_a_wait_that_nobody_would_mean_is_not_believed(api, operators, eventually, proxy):
+def test_a_wait_that_nobody_would_mean_is_not_believed(api, proxy, operators, eventually):
     operator = operators("only", kubeconfig=proxy.kubeconfig)
     proxy.refuse(of("jobs", "POST"), 429, Retry_After="86400")
     api.engine("complete")
@@ -101,7 +101,7 @@ def test_a_wait_that_nobody_would_mean_is_not_believed(api, operators, eventuall
     assert line["retry_in"] == 60
 
 
-def test_connections_that_fall_silent_are_given_up_for_new_ones(api, operators, proxy, tmp_path):
+def test_connections_that_fall_silent_are_given_up_for_new_ones(api, proxy, operators, tmp_path):
     go = tmp_path / "go"
     short = {"request_timeout_seconds": "2", "watch_seconds": "5"}
     operator = operators("only", kubeconfig=proxy.kubeconfig, **short)

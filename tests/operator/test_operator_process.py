@@ -49,7 +49,7 @@ def test_check_names_every_permission_that_is_missing(namespace, powerless_kubec
     assert f"missing: permission to create jobs.batch in namespace {namespace}" in missing
     assert f"missing: permission to patch restorejobs/status.rekindle.dev in namespace {namespace}" in missing
     assert f"missing: permission to get pods/log in namespace {namespace}" in missing
-    assert "engines" not in answer.stdout
+    assert "engines.rekindle.dev" not in answer.stdout
 
 
 def test_the_operator_does_not_start_without_its_permissions(namespace, powerless_kubeconfig):
