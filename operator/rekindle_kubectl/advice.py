@@ -161,7 +161,9 @@ ADVICE: Mapping[Reason, Advice] = {
     Reason.CANCELLING: Advice(("Nothing: its pod is being stopped.",)),
     Reason.RUNNING: Advice(("Nothing: it works. To watch it:", "$ kubectl rekindle logs -f {job}{scope}")),
     Reason.COMPLETED: Advice(("Nothing: the result is at {output}/",)),
-    Reason.CANCELLED: Advice(("Nothing, when that was meant.",), retry=True),
+    Reason.CANCELLED: Advice(
+        ("Nothing, when that was meant. Otherwise try again:", "$ kubectl rekindle retry {job}{scope}")
+    ),
     Reason.START_DEADLINE_EXCEEDED: Advice(
         (
             "Events and `kubectl rekindle top` show what kept it waiting: too few nodes, or a full Engine. Give "

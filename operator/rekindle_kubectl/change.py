@@ -51,7 +51,7 @@ def run_retry(options: argparse.Namespace, cluster: Cluster) -> int:
     made, fresh = retry(cluster, job)
     with open_screen() as screen:
         screen.say(
-            f"{reference(made)} {'is made' if fresh else 'tries again already'}; "
+            f"{reference(made)} {'is made' if fresh else 'exists already'}; "
             f"its result goes to s3://{made.spec.output.bucket}/{made.spec.output.prefix}/"
         )
         if not options.wait:

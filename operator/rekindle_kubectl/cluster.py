@@ -57,7 +57,7 @@ class Cluster:
                 config.load_kube_config(named, context, client_configuration=settings, persist_config=False)
         except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
             raise PluginError(
-                f"No cluster to talk to: {error}. Name a kubeconfig with --kubeconfig or KUBECONFIG."
+                f"No cluster to talk to: {str(error).rstrip('.')}. Name a kubeconfig with --kubeconfig or KUBECONFIG."
             ) from error
         return cls(settings, namespace or own)
 

@@ -237,11 +237,15 @@ def _result(job: Job) -> tuple[str, ...]:
     result = job.status.result
     if result is None:
         return ()
-    outputs = [
-        f"{each.name.value:<10}{each.width}x{each.height}, {size(each.bytes)}  s3://{job.spec.output.bucket}/{each.key}"
-        for each in result.outputs
-    ]
-    return (*outputs, *(f"note: {warning}" for warning in result.warnings))
+    first, *others = result.outputs
+    length = f", {first.duration_milliseconds / 1000:.1f} s" if first.duration_milliseconds is not None else ""
+    beside = f"; beside it: {', '.join(each.name.value for each in others)}" if others else ""
+    made = f"{result.provenance.version} on Engine {result.provenance.engine}"
+    return (
+        f"{first.width}x{first.height}{length}, {size(first.bytes)}, {first.media_type}, by {made}{beside}",
+        f"s3://{job.spec.output.bucket}/{first.key}",
+        *(f"note: {warning}" for warning in result.warnings),
+    )
 
 
 def _attempts(job: Job, now: datetime) -> tuple[str, ...]:
@@ -307,4 +311,6 @@ def _suspended(job: Job, now: datetime) -> timedelta:
 
 def _events(events: Sequence[Occurrence], now: datetime) -> tuple[str, ...]:
     known = sorted((each for each in events if each.moment is not None), key=lambda each: each.moment or now)
-    return tuple(f"{age(each.moment, now):>6} ago  {each.reason}: {each.message}" for each in known[-_SHOWN_EVENTS:])
+    return tuple(
+        f"{age(each.moment, now) + ' ago':<10}{each.reason}: {each.message}" for each in known[-_SHOWN_EVENTS:]
+    )

@@ -71,7 +71,8 @@ def standing(job: Job, now: datetime | None = None) -> str:
         if status.progress is None:
             return "starting"
         left = status.progress.estimated_completion_time
-        words = f", about {span(left - (now or datetime.now(UTC)))} left" if left is not None else ""
+        told = left is not None and status.progress.percent < 100
+        words = f", about {span(left - (now or datetime.now(UTC)))} left" if left is not None and told else ""
         return status.progress.stage + words
     place = status.waiting.position if status.waiting is not None else None
     return reason_of(job) + (f", {ordinal(place)} in line" if place is not None else "")
