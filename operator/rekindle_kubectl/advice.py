@@ -73,6 +73,13 @@ ADVICE: Mapping[Reason, Advice] = {
             "Make that ServiceAccount or PersistentVolumeClaim, or take its name out of the Engine.",
         )
     ),
+    Reason.ENGINE_READY: Advice(("Nothing: the Engine can be used.",)),
+    Reason.SERVICE_ACCOUNT_NOT_FOUND: Advice(
+        ("Make the ServiceAccount that the message names, or take it out of the Engine:", _EDIT_ENGINE)
+    ),
+    Reason.VOLUME_CLAIM_NOT_FOUND: Advice(
+        ("Make the PersistentVolumeClaim that the message names, or take it out of the Engine:", _EDIT_ENGINE)
+    ),
     Reason.ENGINE_FULL: Advice(
         (
             "Nothing: it starts when it is its turn. To see what runs:",

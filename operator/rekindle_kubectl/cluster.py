@@ -55,7 +55,9 @@ class Cluster:
             else:
                 own = _namespace_of_context(named, context)
                 config.load_kube_config(named, context, client_configuration=settings, persist_config=False)
-        except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        except (AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
+            raise PluginError(f"{named} is no valid kubeconfig.") from error
+        except (ConfigException, OSError) as error:
             raise PluginError(
                 f"No cluster to talk to: {str(error).rstrip('.')}. Name a kubeconfig with --kubeconfig or KUBECONFIG."
             ) from error
@@ -168,9 +170,9 @@ class Cluster:
     def _refused(self, method: str, path: str, response: RESTResponse) -> ClusterError:
         text = response.read().decode(errors="replace")
         try:
-            said = json.loads(text).get("message", text)
+            said = str(json.loads(text).get("message", text))
         except (ValueError, AttributeError):
-            said = text
+            said = text.strip()
         if response.status == 401:
             said = f"The API server at {self.server} does not know these credentials; log in to the cluster again."
         elif response.status == 403:
@@ -208,10 +210,10 @@ def _cause(error: BaseException) -> str:
     reason = getattr(error, "reason", None)
     if isinstance(reason, BaseException):
         return _cause(reason)
-    if isinstance(error, urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.ReadTimeoutError):
-        return "it took too long"
     if isinstance(error.__cause__, socket.gaierror):
         return "its name cannot be resolved"
     if isinstance(error.__cause__, OSError) and error.__cause__.strerror:
         return error.__cause__.strerror.lower()
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return "it took too long"
     return str(reason or error).replace("\n", " ")

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -155,7 +156,10 @@ def _client(extra: Config) -> "S3Client":
         read_timeout=60,
         retries={"mode": "standard", "total_max_attempts": 3},
     )
-    return boto3.client("s3", config=common.merge(extra))
+    try:
+        return boto3.client("s3", config=common.merge(extra))
+    except ValueError as error:  # what botocore says of an endpoint that is no URL
+        raise StorageError(f"S3: {error}: check AWS_ENDPOINT_URL_S3 and AWS_REGION.") from error
 
 
 @contextlib.contextmanager
@@ -168,8 +172,9 @@ def _told(bucket: str) -> Iterator[None]:
     except ClientError as error:
         raise StorageError(_refusal(bucket, error)) from error
     except ConnectionError as error:
-        where = getattr(error, "kwargs", {}).get("endpoint_url", "S3")
-        raise StorageError(f"{where} does not answer: check AWS_ENDPOINT_URL_S3 and AWS_REGION.") from error
+        url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
+        where = f"S3 at {url.scheme}://{url.netloc}" if url.netloc else "S3"
+        raise StorageError(f"{where} cannot be reached: check AWS_ENDPOINT_URL_S3 and AWS_REGION.") from error
     except BotoCoreError as error:
         raise StorageError(f"S3: {error}.") from error
 
