@@ -1,4 +1,4 @@
-"""Why a restoration is not begun, or an attempt not found."""
+"""Why a restoration or an animation is not begun, or an attempt not found."""
 
 from rekindle_api.problems import Problem
 
@@ -34,3 +34,25 @@ class SourceResultNotReadyError(Problem):
 
     def __init__(self) -> None:
         super().__init__("The attempt to start from has no result; choose one that is completed.")
+
+
+class RestoreNotFoundError(Problem):
+    """The restoration to animate does not exist."""
+
+    status = 404
+    code = "restore_not_found"
+    title = "Restoration not found"
+
+    def __init__(self) -> None:
+        super().__init__("This photo has no such restoration; name one of its own, or none to animate the original.")
+
+
+class RestoreWithoutResultError(Problem):
+    """The restoration to animate ended without a result."""
+
+    status = 409
+    code = "restore_without_result"
+    title = "Restoration without a result"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The restoration is {status}, so there is nothing to animate; restore the photo again.")

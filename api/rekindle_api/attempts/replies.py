@@ -90,14 +90,25 @@ def state_key(attempt: Attempt) -> str:
 
 def downloads(attempt: Attempt) -> Iterable[Download]:
     """Yield what can be downloaded of an attempt."""
-    kind = "restored" if isinstance(attempt, RestoreAttempt) else "animated"
-    name = f"rekindle-{attempt.created_at:%Y-%m-%d}-{attempt.id.hex[-8:]}-{kind}"
-    if attempt.result_key is not None:
-        yield Download(attempt.result_key, name)
+    if (result := result_download(attempt)) is not None:
+        yield result
+    name = _file_name(attempt)
     if attempt.preview_key is not None:
-        yield Download(attempt.preview_key, f"{name}-preview")
+        yield Download(attempt.preview_key, f"{name}-preview", bucket=attempt.bucket)
     if attempt.thumbnail_key is not None:
-        yield Download(attempt.thumbnail_key, f"{name}-thumbnail")
+        yield Download(attempt.thumbnail_key, f"{name}-thumbnail", bucket=attempt.bucket)
+
+
+def result_download(attempt: Attempt) -> Download | None:
+    """Return the download of an attempt's result; None without one."""
+    if attempt.result_key is None:
+        return None
+    return Download(attempt.result_key, _file_name(attempt), bucket=attempt.bucket)
+
+
+def _file_name(attempt: Attempt) -> str:
+    kind = "restored" if isinstance(attempt, RestoreAttempt) else "animated"
+    return f"rekindle-{attempt.created_at:%Y-%m-%d}-{attempt.id.hex[-8:]}-{kind}"
 
 
 def progress(attempt: Attempt) -> Progress | None:

@@ -36,6 +36,12 @@ class AttemptRepository(Generic[A]):
         rows = await self._session.scalars(select(table).where(table.id == attempt_id, table.owner_id == owner_id))
         return rows.one_or_none()
 
+    async def hold(self, owner_id: uuid.UUID, attempt_id: uuid.UUID) -> A | None:
+        """Return one of the owner's attempts, which nobody can change before this transaction ends."""
+        table = self._table
+        wanted = select(table).where(table.id == attempt_id, table.owner_id == owner_id)
+        return (await self._session.scalars(wanted.with_for_update(read=True))).one_or_none()
+
     async def insert_unless_running(self, values: Mapping[str, object]) -> A | None:
         """Insert an attempt; None when an equal request runs already."""
         rows = await self._session.scalars(
@@ -96,5 +102,30 @@ class AttemptRepository(Generic[A]):
             update(table)
             .where(table.id == attempt_id, table.deleted_at.is_(None))
             .values(deleted_at=func.now(), version=table.version + 1, updated_at=func.now())
+            .execution_options(synchronize_session=False)
+        )
+
+
+class WaitingAnimations:
+    """The animations that wait for one restoration's result, within the transaction that ends the restoration."""
+
+    def __init__(self, session: AsyncSession, restore_id: uuid.UUID) -> None:
+        self._session = session
+        self._waiting = (
+            AnimationAttempt.restore_id == restore_id,
+            AnimationAttempt.source_key.is_(None),
+            AnimationAttempt.status.in_(OPEN),
+        )
+
+    async def ids(self) -> list[uuid.UUID]:
+        """Return their ids."""
+        return list(await self._session.scalars(select(AnimationAttempt.id).where(*self._waiting)))
+
+    async def set_source(self, key: str) -> None:
+        """Give them the result: a resource that is made from now on needs no RestoreJob."""
+        await self._session.execute(
+            update(AnimationAttempt)
+            .where(*self._waiting)
+            .values(source_key=key)
             .execution_options(synchronize_session=False)
         )

@@ -1,4 +1,4 @@
-"""What a client may ask of a restoration, and how that reads as parameters of a RestoreJob."""
+"""What a client may ask of a restoration or an animation, and how that reads as parameters of the custom resource."""
 
 import hashlib
 import json
@@ -6,15 +6,17 @@ import math
 import uuid
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from rekindle_api.database.json_values import STORABLE_OBJECT, StorableText
-from rekindle_crds import RestoreParameters
+from rekindle_crds import AnimationParameters, RestoreParameters
+from rekindle_crds.animation import Resolution, Style, VideoFormat
 from rekindle_crds.restore import Colorization
 
 Prompt = Annotated[StorableText, StringConstraints(max_length=500)]
 _DEFAULTS = RestoreParameters()
+_ANIMATION_DEFAULTS = AnimationParameters()
 
 
 class _Sent(BaseModel):
@@ -46,12 +48,31 @@ class RestoreParams(_Sent):
     colourize: bool = False
 
 
-class RestoreRequest(BaseModel):
-    """A wish to restore a photo."""
+def _offered(style: object) -> object:
+    if style not in list(Style):
+        raise ValueError(f"there is no such style of animation; offered: {', '.join(Style)}")
+    return style
 
+
+class AnimateParams(_Sent):
+    """How to animate. The frontend sends prompt and resolution."""
+
+    prompt: Prompt | None = None
+    """Wishes in words, for engines that take them."""
+    resolution: Resolution | None = None
+    """Length of the video's shorter side; it is never larger than the photo's."""
+    style: Annotated[Style, BeforeValidator(_offered)] = _ANIMATION_DEFAULTS.style
+    """How the photo comes to move."""
+    duration_seconds: Annotated[int, Field(ge=1, le=30)] = _ANIMATION_DEFAULTS.duration_seconds
+    """Length of the animation."""
+    format: VideoFormat = _ANIMATION_DEFAULTS.format
+    """File format of the animation."""
+
+
+class _Request(BaseModel):
     model: Annotated[StorableText, StringConstraints(max_length=100)] | None = None
     """Shown with the result; which engine works is decided by the cluster."""
-    params: RestoreParams = RestoreParams()
+    params: _Sent
 
     @model_validator(mode="after")
     def _storable(self) -> Self:
@@ -61,6 +82,12 @@ class RestoreRequest(BaseModel):
     def as_sent(self) -> dict[str, Any]:
         """Return the parameters as they were sent."""
         return self.params.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class RestoreRequest(_Request):
+    """A wish to restore a photo."""
+
+    params: RestoreParams = RestoreParams()
 
     @property
     def source_result_id(self) -> uuid.UUID | None:
@@ -79,7 +106,26 @@ class RestoreRequest(BaseModel):
         )
 
 
-def digest(model: str | None, source_key: str, parameters: RestoreParameters) -> str:
-    """Return what is the same for two requests exactly when their results would be."""
-    decisive = {"model": model, "source": source_key, "restore": parameters.wire()}
+class AnimateRequest(_Request):
+    """A wish to animate a photo."""
+
+    restore_id: uuid.UUID | None = None
+    """The restoration whose result is animated; it may still run. The original photo when left out."""
+    params: AnimateParams = AnimateParams()
+
+    def parameters(self) -> AnimationParameters:
+        """Return the parameters of the resource."""
+        params = self.params
+        return AnimationParameters(
+            style=params.style,
+            duration_seconds=params.duration_seconds,
+            resolution=params.resolution or _ANIMATION_DEFAULTS.resolution,
+            format=params.format,
+            prompt=params.prompt or None,
+        )
+
+
+def digest(model: str | None, source: str, parameters: RestoreParameters | AnimationParameters) -> str:
+    """Return what is the same for two requests of one kind exactly when their results would be."""
+    decisive = {"model": model, "source": source, "parameters": parameters.wire()}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -1,22 +1,24 @@
-"""Begins restorations, and ends attempts that their users delete."""
+"""Begins restorations and animations, and ends attempts that their users delete."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts.errors import (
     AttemptNotFoundError,
+    RestoreNotFoundError,
+    RestoreWithoutResultError,
     SourceResultNotFoundError,
     SourceResultNotReadyError,
 )
-from rekindle_api.attempts.models import AnimationAttempt, RestoreAttempt
+from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.repository import A, AttemptRepository
-from rekindle_api.attempts.requests import RestoreRequest, digest
-from rekindle_api.attempts.states import cancel
+from rekindle_api.attempts.requests import AnimateRequest, RestoreRequest, digest
+from rekindle_api.attempts.states import cancel, kind_of
 from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.database import new_id
-from rekindle_api.outbox.models import AttemptKind
 from rekindle_api.outbox.repository import OutboxRepository
 
 
@@ -38,10 +40,45 @@ async def request_restore(session: AsyncSession, subject: Subject, request: Rest
         SourceResultNotFoundError: the photo has no such earlier attempt.
         SourceResultNotReadyError: that attempt has no result.
     """
-    repository = AttemptRepository(session, RestoreAttempt)
-    source_key = await _source_key(repository, subject, request.source_result_id)
+    source_key = await _source_key(session, subject, request.source_result_id)
     parameters = request.parameters()
-    request_digest = digest(request.model, source_key, parameters)
+    wanted = {
+        "model": request.model,
+        "requested": request.as_sent(),
+        "parameters": parameters.wire(),
+        "request_digest": digest(request.model, source_key, parameters),
+        "source_key": source_key,
+        "source_restore_id": request.source_result_id,
+    }
+    return await _begin(session, RestoreAttempt, subject, wanted)
+
+
+async def request_animation(session: AsyncSession, subject: Subject, request: AnimateRequest) -> AnimationAttempt:
+    """Begin an animation, or return the running attempt of an equal request.
+
+    Its source is the named restoration's result, now or when that is done; the original photo when none is named.
+
+    Raises:
+        RestoreNotFoundError: the photo has no such restoration.
+        RestoreWithoutResultError: that restoration ended without a result.
+    """
+    source_key = await _restored_key(session, subject, request.restore_id)
+    parameters = request.parameters()
+    source = str(request.restore_id or subject.original_key)
+    wanted = {
+        "model": request.model,
+        "requested": request.as_sent(),
+        "parameters": parameters.wire(),
+        "request_digest": digest(request.model, source, parameters),
+        "source_key": source_key,
+        "restore_id": request.restore_id,
+    }
+    return await _begin(session, AnimationAttempt, subject, wanted)
+
+
+async def _begin(session: AsyncSession, table: type[A], subject: Subject, wanted: Mapping[str, object]) -> A:
+    """Insert an attempt with the order for its resource, unless an equal one runs: then that is the answer."""
+    repository, kind = AttemptRepository(session, table), kind_of(table)
     while True:
         attempt_id = new_id()
         attempt = await repository.insert_unless_running(
@@ -49,37 +86,43 @@ async def request_restore(session: AsyncSession, subject: Subject, request: Rest
                 "id": attempt_id,
                 "job_id": subject.job_id,
                 "owner_id": subject.owner_id,
-                "model": request.model,
-                "requested": request.as_sent(),
-                "parameters": parameters.wire(),
-                "request_digest": request_digest,
                 "bucket": subject.bucket,
-                "source_key": source_key,
-                "source_restore_id": request.source_result_id,
                 "output_prefix": f"{subject.prefix}attempts/{attempt_id}",
+                **wanted,
             }
         )
         if attempt is not None:
-            await OutboxRepository(session).ask_for_creation(AttemptKind.RESTORE, attempt.id)
-            await AuditRepository(session).record("restore.requested", subject.owner_id, attempt.id)
+            await OutboxRepository(session).ask_for_creation(kind, attempt.id)
+            await AuditRepository(session).record(f"{kind}.requested", subject.owner_id, attempt.id)
             return attempt
-        running = await repository.running_request(subject.owner_id, subject.job_id, request_digest)
+        running = await repository.running_request(subject.owner_id, subject.job_id, str(wanted["request_digest"]))
         # None when the equal attempt ended between the two statements: then this one is inserted in the next round.
         if running is not None:
             return running
 
 
-async def _source_key(
-    repository: AttemptRepository[RestoreAttempt], subject: Subject, source_result_id: uuid.UUID | None
-) -> str:
+async def _source_key(session: AsyncSession, subject: Subject, source_result_id: uuid.UUID | None) -> str:
     if source_result_id is None:
         return subject.original_key
-    earlier = await repository.get(subject.owner_id, source_result_id)
+    earlier = await AttemptRepository(session, RestoreAttempt).get(subject.owner_id, source_result_id)
     if earlier is None or earlier.job_id != subject.job_id or earlier.deleted_at is not None:
         raise SourceResultNotFoundError
     if earlier.result_key is None:
         raise SourceResultNotReadyError
     return earlier.result_key
+
+
+async def _restored_key(session: AsyncSession, subject: Subject, restore_id: uuid.UUID | None) -> str | None:
+    """Return the key of what is animated; None while the restoration that makes it runs."""
+    if restore_id is None:
+        return subject.original_key
+    # Held, so that it ends either before this, or after this animation is there to be told.
+    restore = await AttemptRepository(session, RestoreAttempt).hold(subject.owner_id, restore_id)
+    if restore is None or restore.job_id != subject.job_id or restore.deleted_at is not None:
+        raise RestoreNotFoundError
+    if AttemptStatus(restore.status).finished and restore.result_key is None:
+        raise RestoreWithoutResultError(restore.status)
+    return restore.result_key
 
 
 async def delete_attempt(

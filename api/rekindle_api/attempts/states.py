@@ -1,7 +1,7 @@
 """The one way an attempt's state changes: compare-and-set on its version, and final only once.
 
 What must happen together with an end, such as the capture or release of credits, belongs into `advance`, in the same
-transaction.
+transaction. An animation that waits for a restoration learns of its end there, whether or not a RestoreJob ever was.
 """
 
 import uuid
@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
-from rekindle_api.attempts.repository import A, AttemptRepository
+from rekindle_api.attempts.repository import A, AttemptRepository, WaitingAnimations
 from rekindle_api.attempts.transitions import Observation, Standing, decide
 from rekindle_api.outbox.models import AttemptKind
 from rekindle_api.outbox.repository import OutboxRepository
+from rekindle_crds import Reason
 
 CANCELLED = Observation(status=AttemptStatus.CANCELLED, reason="Cancelled", message="Cancelled before it was started.")
 
@@ -37,8 +38,31 @@ async def advance(session: AsyncSession, table: type[A], attempt_id: uuid.UUID, 
             return None
         changed = await repository.change(attempt.id, attempt.version, change.values)
         if changed is not None:
+            if change.finishes and isinstance(changed, RestoreAttempt):
+                await _tell_animations(session, changed)
             return changed
     return None
+
+
+async def _tell_animations(session: AsyncSession, restore: RestoreAttempt) -> None:
+    """Give the animations that wait for a restoration its result; without one there is nothing to animate."""
+    waiting = WaitingAnimations(session, restore.id)
+    if restore.result_key is not None:
+        await waiting.set_source(restore.result_key)
+        return
+    for animation_id in await waiting.ids():
+        await advance(session, AnimationAttempt, animation_id, without_restoration(restore))
+
+
+def without_restoration(restore: RestoreAttempt) -> Observation:
+    """Return the end of an animation whose restoration ended without a result."""
+    cancelled = restore.status == AttemptStatus.CANCELLED
+    return Observation(
+        status=AttemptStatus.FAILED,
+        reason=Reason.RESTORE_JOB_CANCELLED if cancelled else Reason.RESTORE_JOB_FAILED,
+        message=f"The restoration that it was to be made of was {restore.status}"
+        + (f" ({restore.reason})." if restore.reason and not cancelled else "."),
+    )
 
 
 async def cancel(session: AsyncSession, table: type[A], attempt_id: uuid.UUID) -> None:

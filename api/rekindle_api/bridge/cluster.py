@@ -1,4 +1,4 @@
-"""The RestoreJobs of one namespace: requests, pages of a list, and the watch. The one module that calls Kubernetes."""
+"""The custom resources of one namespace: requests, pages of a list, watches. The one module that calls Kubernetes."""
 
 import asyncio
 import json
@@ -12,8 +12,8 @@ from aiohttp import ClientError
 from kubernetes.aio import client, config
 
 from rekindle_api.bridge.answers import Answer
+from rekindle_api.bridge.resources import Kind
 from rekindle_crds import GROUP, VERSION, Label
-from rekindle_crds.crd import RESTORE_JOB
 
 PAGE = 500
 _SELECTOR: str = Label.ATTEMPT
@@ -51,17 +51,11 @@ class Event:
 
 
 class Cluster:
-    """RestoreJobs of one namespace that belong to attempts."""
+    """The API server, and the namespace whose resources belong to attempts."""
 
     def __init__(self, api: client.ApiClient, namespace: str, request_seconds: float) -> None:
         self.namespace = namespace
         self._api = client.CustomObjectsApi(api)
-        self._where: dict[str, Any] = {
-            "group": GROUP,
-            "version": VERSION,
-            "namespace": namespace,
-            "plural": RESTORE_JOB.plural,
-        }
         self._seconds = float(request_seconds)
 
     @classmethod
@@ -81,6 +75,26 @@ class Cluster:
             )
         async with client.ApiClient(configuration=settings) as api:
             yield cls(api, namespace, request_seconds)
+
+    def of(self, kind: Kind[Any]) -> "Resources":
+        """Return the resources of one kind."""
+        return Resources(self._api, self.namespace, kind, self._seconds)
+
+
+class Resources:
+    """The resources of one kind in one namespace that belong to attempts."""
+
+    def __init__(self, api: client.CustomObjectsApi, namespace: str, kind: Kind[Any], request_seconds: float) -> None:
+        self.kind = kind
+        self.namespace = namespace
+        self._api = api
+        self._where: dict[str, Any] = {
+            "group": GROUP,
+            "version": VERSION,
+            "namespace": namespace,
+            "plural": kind.resource.plural,
+        }
+        self._seconds = request_seconds
 
     async def create(self, resource: dict[str, Any]) -> Answer:
         """Create a resource. Fields that the installed schema does not know are refused, not dropped."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -29,9 +29,9 @@ class _Server(uvicorn.Server):
 class Health:
     """Answers for one process."""
 
-    def __init__(self, database: Database, watch: ResourceWatch, metrics: Metrics) -> None:
+    def __init__(self, database: Database, watches: Sequence[ResourceWatch], metrics: Metrics) -> None:
         self._database = database
-        self._watch = watch
+        self._watches = watches
         self._metrics = metrics
         self.application = Starlette(
             routes=[
@@ -53,20 +53,23 @@ class Health:
             raise
 
     async def _alive(self, _request: Request) -> Response:
-        """Fail when the watch stands still. A backlog, or a cluster that is down, is no reason to be restarted."""
-        if self._watch.stuck:
-            return PlainTextResponse("the watch stands still\n", 503)
+        """Fail when a watch stands still. A backlog, or a cluster that is down, is no reason to be restarted."""
+        for watch in self._watches:
+            if watch.stuck:
+                return PlainTextResponse(f"the watch of {watch.kind.resource.plural} stands still\n", 503)
         return PlainTextResponse("ok\n")
 
     async def _ready(self, _request: Request) -> Response:
-        if not self._watch.listed:
-            return PlainTextResponse("the resources are not listed yet\n", 503)
+        for watch in self._watches:
+            if not watch.listed:
+                return PlainTextResponse(f"{watch.kind.resource.plural} are not listed yet\n", 503)
         if await self._backlog() is None:
             return PlainTextResponse("the database does not answer\n", 503)
         return PlainTextResponse("ok\n")
 
     async def _export(self, _request: Request) -> Response:
-        self._metrics.watch_age.set(self._watch.age)
+        for watch in self._watches:
+            self._metrics.watch_age.labels(watch.kind.attempts).set(watch.age)
         backlog = await self._backlog()
         if backlog is not None:
             self._metrics.outbox_entries.set(backlog.waiting)

@@ -10,14 +10,14 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.transitions = Counter(
             "rekindle_bridge_transitions",
-            "Changes of attempts, by the status after them.",
-            ["status"],
+            "Changes of attempts, by their kind and the status after them.",
+            ["kind", "status"],
             registry=self.registry,
         )
         self.orders = Counter(
             "rekindle_bridge_orders",
-            "Orders tried, by what was wanted and how it went.",
-            ["desired", "outcome"],
+            "Orders tried, by kind of attempt, what was wanted and how it went.",
+            ["kind", "desired", "outcome"],
             registry=self.registry,
         )
         self.failures = Counter(
@@ -32,5 +32,8 @@ class Metrics:
             "rekindle_bridge_outbox_oldest_seconds", "Age of the oldest order that waits.", registry=self.registry
         )
         self.watch_age = Gauge(
-            "rekindle_bridge_watch_age_seconds", "Time since the watch last said something.", registry=self.registry
+            "rekindle_bridge_watch_age_seconds",
+            "Time since the watch of this kind of attempt last said something.",
+            ["kind"],
+            registry=self.registry,
         )

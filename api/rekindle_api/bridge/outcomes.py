@@ -18,6 +18,8 @@ class BridgeReason(StrEnum):
     """The API server does not accept the resource."""
     NAME_TAKEN = "NameTaken"
     """Something that is not ours has the name of the resource."""
+    VANISHED = "Vanished"
+    """The resource vanished; for some time its pod may still store a result."""
     LOST = "Lost"
     """The resource vanished and left no result."""
 
@@ -27,16 +29,31 @@ def invalid(message: str) -> Observation:
     return _failed(BridgeReason.INVALID, f"Kubernetes does not accept this job: {message}")
 
 
-def name_taken(name: str) -> Observation:
+def name_taken(kind: str, name: str) -> Observation:
     """Return the end of an attempt whose resource's name is in use by somebody else."""
-    return _failed(BridgeReason.NAME_TAKEN, f"Another RestoreJob is called {name}.")
+    return _failed(BridgeReason.NAME_TAKEN, f"Another {kind} is called {name}.")
 
 
-def vanished(*, cancel_requested: bool) -> Observation:
+def never_started(kind: str, error: str | None) -> Observation:
+    """Return the end of an attempt whose resource could not be made before its start deadline."""
+    why = f" The last answer: {error}" if error else ""
+    return _failed(Reason.START_DEADLINE_EXCEEDED, f"Kubernetes took no {kind} for this in time.{why}")
+
+
+def cancelled() -> Observation:
+    """Return the end of an attempt that was cancelled and has no resource any more."""
+    return Observation(status=AttemptStatus.CANCELLED, reason=Reason.CANCELLED)
+
+
+def vanished(kind: str) -> Observation:
+    """Return what is known of an attempt whose resource is gone, as long as its pod may still end its work."""
+    message = f"The {kind} vanished; a result may still come from its pod."
+    return Observation(status=AttemptStatus.QUEUED, reason=BridgeReason.VANISHED, message=message)
+
+
+def lost(kind: str) -> Observation:
     """Return the end of an attempt whose resource is gone and left no result."""
-    if cancel_requested:
-        return Observation(status=AttemptStatus.CANCELLED, reason=Reason.CANCELLED)
-    return _failed(BridgeReason.LOST, "The RestoreJob vanished before it ended, and there is no result.")
+    return _failed(BridgeReason.LOST, f"The {kind} vanished before it ended, and there is no result.")
 
 
 def result_missing(why: str) -> Observation:
@@ -68,7 +85,7 @@ def keys_in(manifest: Manifest, prefix: str) -> ResultKeys | None:
         result=keys[OutputName.RESULT],
         manifest=manifest_key(prefix),
         preview=keys.get(OutputName.PREVIEW),
-        thumbnail=keys.get(OutputName.THUMBNAIL),
+        thumbnail=keys.get(OutputName.THUMBNAIL) or keys.get(OutputName.POSTER),
     )
 
 

@@ -19,6 +19,7 @@ from rekindle_api.bridge.metrics import Metrics
 from rekindle_api.bridge.recorder import Recorder
 from rekindle_api.bridge.relay import Relay
 from rekindle_api.bridge.repair import Repair
+from rekindle_api.bridge.resources import KINDS
 from rekindle_api.bridge.settings import BridgeSettings, SweepSettings
 from rekindle_api.bridge.sweep import Sweep
 from rekindle_api.bridge.watch import ResourceWatch
@@ -78,21 +79,24 @@ async def _bridge(settings: BridgeSettings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with _parts(settings.bridge_request_seconds) as (database, storage, cluster):
         metrics = Metrics()
-        recorder = Recorder(database, storage, metrics)
+        recorder = Recorder(database, storage, metrics, settings.bridge_vanished_seconds)
         relay = Relay(database, cluster, recorder, metrics, settings)
         inbox = Inbox(recorder.record, metrics)
-        watch = ResourceWatch(cluster, recorder, inbox, metrics, settings.bridge_silence_seconds)
+        watches = [
+            ResourceWatch(cluster.of(kind), recorder, inbox, metrics, settings.bridge_silence_seconds)
+            for kind in KINDS.values()
+        ]
         repair = Repair(database, cluster, recorder, metrics)
         url = read(DatabaseSettings).libpq_url
         loops = [
             relay.run(),
             listen(url, OUTBOX_CHANNEL, relay.wake),
-            watch.run(),
+            *(watch.run() for watch in watches),
             *(inbox.work() for _ in range(settings.bridge_sightings_at_once)),
             repair.run(url, settings.bridge_repair_seconds),
         ]
         if settings.bridge_port:
-            loops.append(Health(database, watch, metrics).serve(settings.bridge_host, settings.bridge_port))
+            loops.append(Health(database, watches, metrics).serve(settings.bridge_host, settings.bridge_port))
         _log.info("bridge started", extra={"namespace": cluster.namespace})
         await _until(stopped, loops)
         _log.info("bridge stopped")

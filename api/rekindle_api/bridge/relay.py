@@ -9,20 +9,23 @@ resource's name what was done already.
 import asyncio
 import logging
 import random
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.models import AttemptStatus
+from rekindle_api.attempts.replies import Attempt
 from rekindle_api.attempts.repository import AttemptRepository
 from rekindle_api.attempts.transitions import Observation
 from rekindle_api.bridge.answers import Answer, Verdict, backoff, verdict_on_change, verdict_on_creation
 from rekindle_api.bridge.cluster import Cluster
 from rekindle_api.bridge.metrics import Metrics
-from rekindle_api.bridge.outcomes import invalid, name_taken
+from rekindle_api.bridge.outcomes import invalid, name_taken, never_started
 from rekindle_api.bridge.recorder import Recorder
-from rekindle_api.bridge.resources import Deadlines, attempt_of, name_of, restore_job
+from rekindle_api.bridge.resources import KINDS, Deadlines, Kind
 from rekindle_api.bridge.settings import BridgeSettings
 from rekindle_api.database import Database
 from rekindle_api.outbox.models import AttemptKind, Desired, OutboxEntry
@@ -52,9 +55,12 @@ class Relay:
 
     async def run(self) -> None:
         """Carry out orders for ever, several at a time; when cancelled, end those under way."""
-        await self._resume_parked()
+        resume_at = 0.0
         try:
             while True:
+                if (now := time.monotonic()) >= resume_at:
+                    await self._resume_parked()
+                    resume_at = now + self._settings.bridge_resume_seconds
                 self.wake.clear()
                 for entry in await self._claim():
                     task = asyncio.create_task(self.carry_out(entry))
@@ -69,13 +75,12 @@ class Relay:
 
     async def carry_out(self, entry: OutboxEntry) -> None:
         """Do what one claimed order asks for. After an error it is taken again when its claim ends."""
+        kind = KINDS[AttemptKind(entry.kind)]
         try:
-            if entry.kind != AttemptKind.RESTORE:
-                await self._park(entry, f"There is no resource for attempts of kind {entry.kind}.")
-            elif entry.desired == Desired.CREATE:
-                await self._create(entry)
+            if entry.desired == Desired.CREATE:
+                await self._create(kind, entry)
             else:
-                await self._cancel(entry)
+                await self._cancel(kind, entry)
         except (SQLAlchemyError, StorageUnavailableError) as error:
             self._metrics.failures.labels("relay").inc()
             _log.warning(
@@ -83,47 +88,56 @@ class Relay:
                 extra={"attempt": entry.attempt_id, "desired": entry.desired, "error": type(error).__name__},
             )
 
-    async def _create(self, entry: OutboxEntry) -> None:
+    async def _create(self, kind: Kind[Any], entry: OutboxEntry) -> None:
         async with self._database.transaction() as session:
-            attempt = await AttemptRepository(session, RestoreAttempt).for_bridge(entry.attempt_id)
+            attempt = await AttemptRepository(session, kind.table).for_bridge(entry.attempt_id)
         if attempt is None or AttemptStatus(attempt.status).finished:
             await self._finish(entry, "moot")
             return
+        if self._is_overdue(attempt):
+            await self._adopt(kind, entry, overdue=True)
+            return
         try:
-            resource = restore_job(attempt, self._cluster.namespace, self._deadlines)
+            resource = kind.resource_of(attempt, self._cluster.namespace, self._deadlines)
         except ValidationError as error:
             await self._finish(entry, "invalid", invalid(_first(error)))
             return
-        answer = await self._cluster.create(resource)
+        answer = await self._cluster.of(kind).create(resource)
         match verdict_on_creation(answer):
             case Verdict.DONE:
                 await self._finish(entry, "done")
             case Verdict.EXISTS:
-                await self._adopt(entry)
+                await self._adopt(kind, entry)
             case Verdict.INVALID:
                 await self._finish(entry, "invalid", invalid(answer.message))
             case verdict:
                 await self._try_again(entry, answer, verdict)
 
-    async def _adopt(self, entry: OutboxEntry) -> None:
-        """Something has the name: ours from an earlier try, or somebody else's."""
-        name = name_of(entry.attempt_id)
-        answer = await self._cluster.get(name)
-        if answer.resource is None:
+    def _is_overdue(self, attempt: Attempt) -> bool:
+        """Tell whether the resource of an attempt would have failed by now for not having started."""
+        return attempt.created_at <= datetime.now(UTC) - timedelta(seconds=self._deadlines.start_seconds)
+
+    async def _adopt(self, kind: Kind[Any], entry: OutboxEntry, *, overdue: bool = False) -> None:
+        """Look who has the name: ours from an earlier try, or somebody else's. An overdue one is not made any more."""
+        name = kind.name_of(entry.attempt_id)
+        answer = await self._cluster.of(kind).get(name)
+        if overdue and verdict_on_change(answer) is Verdict.ABSENT:
+            await self._finish(entry, "overdue", never_started(kind.resource.kind, entry.last_error))
+        elif answer.resource is None:
             # A conflict that was none of the name, such as one about a quota, is gone at the next try.
             await self._try_again(entry, answer, Verdict.UNAVAILABLE)
-        elif attempt_of(answer.resource) == entry.attempt_id:
+        elif kind.attempt_of(answer.resource) == entry.attempt_id:
             await self._finish(entry, "done")
         else:
-            await self._finish(entry, "invalid", name_taken(name))
+            await self._finish(entry, "invalid", name_taken(kind.resource.kind, name))
 
-    async def _cancel(self, entry: OutboxEntry) -> None:
-        answer = await self._cluster.cancel(name_of(entry.attempt_id))
+    async def _cancel(self, kind: Kind[Any], entry: OutboxEntry) -> None:
+        answer = await self._cluster.of(kind).cancel(kind.name_of(entry.attempt_id))
         match verdict_on_change(answer):
             case Verdict.DONE:
                 await self._finish(entry, "done")
             case Verdict.ABSENT:
-                await self._finish(entry, "moot", await self._recorder.end_without_resource(entry.attempt_id))
+                await self._finish(entry, "moot", await self._recorder.end_of_cancelled(kind, entry.attempt_id))
             case verdict:
                 await self._try_again(entry, answer, verdict)
 
@@ -143,7 +157,7 @@ class Relay:
         """Delete the order, and end its attempt in the same transaction."""
         async with self._database.transaction() as session:
             if end is not None:
-                await self._recorder.advance(session, entry.attempt_id, end)
+                await self._recorder.advance(session, KINDS[AttemptKind(entry.kind)], entry.attempt_id, end)
             await OutboxRepository(session).finish(entry)
         self._count(entry, outcome)
 
@@ -175,12 +189,17 @@ class Relay:
             await OutboxRepository(session).park(entry, error)
         self._count(entry, "parked")
         _log.error(
-            "order parked: mend the cause, then restart the bridge",
-            extra={"attempt": entry.attempt_id, "desired": entry.desired, "error": error},
+            "order parked: mend the cause; it is tried again in a while, or when the bridge starts",
+            extra={
+                "attempt": entry.attempt_id,
+                "desired": entry.desired,
+                "error": error,
+                "seconds": self._settings.bridge_resume_seconds,
+            },
         )
 
     async def _resume_parked(self) -> None:
-        """A start is somebody's word that the cause may be mended: each parked order gets one more try."""
+        """Give each parked order one more try: somebody may have mended the cause, and deadlines pass."""
         try:
             async with self._database.transaction() as session:
                 resumed = await OutboxRepository(session).resume_parked()
@@ -207,7 +226,7 @@ class Relay:
             _log.error("order broke off; it is taken again when its claim ends", exc_info=error)
 
     def _count(self, entry: OutboxEntry, outcome: str) -> None:
-        self._metrics.orders.labels(entry.desired, outcome).inc()
+        self._metrics.orders.labels(entry.kind, entry.desired, outcome).inc()
 
 
 def _first(error: ValidationError) -> str:

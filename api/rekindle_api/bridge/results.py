@@ -16,7 +16,7 @@ class MissingResultError(Exception):
 
 
 async def find_result(storage: ObjectStorage, prefix: str, success: Success) -> Observation:
-    """Return the completed end of the attempt whose outputs are under `prefix`.
+    """Return the completed end of the attempt whose outputs are under `prefix`; `storage` is of the attempt's bucket.
 
     Raises:
         MissingResultError: the manifest or an output is not there or not whole.

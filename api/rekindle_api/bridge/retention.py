@@ -3,10 +3,11 @@
 import uuid
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, CursorResult, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, exists, false, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts.models import OPEN, AnimationAttempt, RestoreAttempt
+from rekindle_api.attempts.repository import A
 from rekindle_api.photos.models import Photo, PhotoStatus
 
 
@@ -44,17 +45,16 @@ class RetentionRecords:
             .execution_options(synchronize_session=False)
         )
 
-    async def attempts(self, after: uuid.UUID | None, limit: int) -> list[RestoreAttempt]:
+    async def attempts(self, table: type[A], after: uuid.UUID | None, limit: int) -> list[A]:
         """Return deleted attempts that ended and whose result nothing reads, in the order of their ids."""
-        table = RestoreAttempt
-        statement = select(table).where(self._attempt_is_over()).order_by(table.id).limit(limit)
+        statement = select(table).where(self._attempt_is_over(table)).order_by(table.id).limit(limit)
         return list(await self._session.scalars(statement if after is None else statement.where(table.id > after)))
 
-    async def forget_attempt(self, attempt_id: uuid.UUID) -> None:
+    async def forget_attempt(self, table: type[A], attempt_id: uuid.UUID) -> None:
         """Delete an attempt's row, unless something reads its result again."""
         await self._session.execute(
-            delete(RestoreAttempt)
-            .where(RestoreAttempt.id == attempt_id, self._attempt_is_over())
+            delete(table)
+            .where(table.id == attempt_id, self._attempt_is_over(table))
             .execution_options(synchronize_session=False)
         )
 
@@ -65,14 +65,20 @@ class RetentionRecords:
         ]
         return Photo.deleted_at.is_not(None) & ~or_(*works)
 
-    def _attempt_is_over(self) -> ColumnElement[bool]:
-        reader = RestoreAttempt.__table__.alias("reader")
-        readers = (
-            exists().where(reader.c.source_restore_id == RestoreAttempt.id, reader.c.status.in_(OPEN)),
-            exists().where(AnimationAttempt.restore_id == RestoreAttempt.id, AnimationAttempt.status.in_(OPEN)),
-        )
-        return RestoreAttempt.deleted_at.is_not(None) & self._is_quiet(RestoreAttempt) & ~or_(*readers)
+    def _attempt_is_over(self, table: type[RestoreAttempt] | type[AnimationAttempt]) -> ColumnElement[bool]:
+        return table.deleted_at.is_not(None) & self._is_quiet(table) & ~_is_read(table)
 
     def _is_quiet(self, table: type[RestoreAttempt] | type[AnimationAttempt]) -> ColumnElement[bool]:
         """When it was recorded counts: the time of the end itself is by another clock, and may be long past by then."""
         return table.finished_at.is_not(None) & (table.updated_at <= func.now() - self._quiet)
+
+
+def _is_read(table: type[RestoreAttempt] | type[AnimationAttempt]) -> ColumnElement[bool]:
+    """Tell whether something that runs reads an attempt's result; only restorations are read."""
+    if table is AnimationAttempt:
+        return false()
+    reader = RestoreAttempt.__table__.alias("reader")
+    return or_(
+        exists().where(reader.c.source_restore_id == RestoreAttempt.id, reader.c.status.in_(OPEN)),
+        exists().where(AnimationAttempt.restore_id == RestoreAttempt.id, AnimationAttempt.status.in_(OPEN)),
+    )

@@ -32,10 +32,14 @@ class BridgeSettings(DomainSettings):
     """Longest wait between two tries."""
     bridge_park_after: PositiveInt = 12
     """How many refusals by Kubernetes set an order aside. An API server that is down never does."""
+    bridge_resume_seconds: PositiveFloat = 300
+    """How often orders that were set aside get one more try."""
     bridge_sightings_at_once: PositiveInt = 8
     """Resources whose state one process writes into attempts at the same time."""
     bridge_silence_seconds: PositiveFloat = 90
     """A watch without a word for this long is opened anew; the API server sends a bookmark every minute."""
+    bridge_vanished_seconds: NonNegativeFloat = 120
+    """How long after its resource vanished an attempt may still get a result: longer than a pod takes to end."""
     bridge_repair_seconds: PositiveFloat = 60
     """How often open attempts and live resources are compared."""
     bridge_host: str = "127.0.0.1"

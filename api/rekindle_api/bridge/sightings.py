@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from rekindle_api.attempts.models import AttemptStatus
 from rekindle_api.attempts.transitions import Observation
-from rekindle_api.bridge.resources import attempt_of
+from rekindle_api.bridge.resources import Kind
 from rekindle_crds import Condition, JobStatus, Phase, Reason
 
 MAX_MESSAGE_LENGTH = 400
@@ -27,6 +27,7 @@ class Success:
 class Sighting:
     """One look at a resource. `gone` is set when it was deleted and this was its last state."""
 
+    kind: Kind[Any]
     attempt_id: uuid.UUID
     name: str
     seen: Observation | Success
@@ -40,12 +41,12 @@ class Sighting:
         return isinstance(self.seen, Success) or self.seen.status.finished
 
 
-def sighting_of(resource: dict[str, Any], *, gone: bool = False) -> Sighting | None:
+def sighting_of(kind: Kind[Any], resource: dict[str, Any], *, gone: bool = False) -> Sighting | None:
     """Read a resource; None when it belongs to no attempt.
 
     A status that is not in the form of the contract says nothing but that the resource is there.
     """
-    attempt_id = attempt_of(resource)
+    attempt_id = kind.attempt_of(resource)
     if attempt_id is None:
         return None
     try:
@@ -54,6 +55,7 @@ def sighting_of(resource: dict[str, Any], *, gone: bool = False) -> Sighting | N
         status = JobStatus()
     metadata = resource["metadata"]
     return Sighting(
+        kind=kind,
         attempt_id=attempt_id,
         name=metadata["name"],
         seen=_seen(status, _number(metadata.get("resourceVersion", ""))),

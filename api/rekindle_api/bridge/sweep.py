@@ -9,11 +9,12 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from rekindle_api.attempts.models import RestoreAttempt
+from rekindle_api.attempts.replies import Attempt
+from rekindle_api.attempts.repository import A
 from rekindle_api.bridge.answers import Verdict, verdict_on_change
-from rekindle_api.bridge.cluster import Cluster, ClusterUnavailableError, ExpiredError
+from rekindle_api.bridge.cluster import Cluster, ClusterUnavailableError, ExpiredError, Resources
 from rekindle_api.bridge.records import BridgeRecords
-from rekindle_api.bridge.resources import attempt_of
+from rekindle_api.bridge.resources import KINDS, Kind
 from rekindle_api.bridge.retention import RetentionRecords
 from rekindle_api.bridge.settings import SweepSettings
 from rekindle_api.database import Database
@@ -63,21 +64,23 @@ class Sweep:
         swept = self._swept = Swept()
         async with self._database.transaction() as session:
             swept.abandoned = await RetentionRecords(session, self._quiet).discard_abandoned(self._pending)
-        async for attempt in self._attempts():
-            swept.attempts += await self._erase_attempt(attempt)
+        for kind in KINDS.values():
+            async for attempt in self._attempts(kind):
+                swept.attempts += await self._erase_attempt(kind, attempt)
         async for photo in self._photos():
             swept.photos += await self._erase_photo(photo)
-        try:
-            await self._delete_resources()
-        except (ClusterUnavailableError, ExpiredError) as error:
-            self._failed("resources", "all", error)
+        for kind in KINDS.values():
+            try:
+                await self._delete_resources(self._cluster.of(kind))
+            except (ClusterUnavailableError, ExpiredError) as error:
+                self._failed("resources", kind.resource.plural, error)
         return swept
 
-    async def _attempts(self) -> AsyncIterator[RestoreAttempt]:
+    async def _attempts(self, kind: Kind[A]) -> AsyncIterator[A]:
         last: uuid.UUID | None = None
         while True:
             async with self._database.transaction() as session:
-                page = await RetentionRecords(session, self._quiet).attempts(last, _BATCH)
+                page = await RetentionRecords(session, self._quiet).attempts(kind.table, last, _BATCH)
             for attempt in page:
                 yield attempt
                 last = attempt.id
@@ -95,41 +98,44 @@ class Sweep:
             if len(page) < _BATCH:
                 return
 
-    async def _erase_attempt(self, attempt: RestoreAttempt) -> bool:
+    async def _erase_attempt(self, kind: Kind[Any], attempt: Attempt) -> bool:
         try:
-            await self._erase_objects(f"{attempt.output_prefix}/")
+            await self._erase_objects(attempt.bucket, f"{attempt.output_prefix}/")
             async with self._database.transaction() as session:
-                await RetentionRecords(session, self._quiet).forget_attempt(attempt.id)
+                await RetentionRecords(session, self._quiet).forget_attempt(kind.table, attempt.id)
         except (StorageUnavailableError, SQLAlchemyError) as error:
             return self._failed("attempt", attempt.id, error)
         return True
 
     async def _erase_photo(self, photo: Photo) -> bool:
         try:
-            await self._erase_objects(photo_prefix(photo.owner_id, photo.id))
+            await self._erase_objects(photo.bucket, photo_prefix(photo.owner_id, photo.id))
             async with self._database.transaction() as session:
                 await RetentionRecords(session, self._quiet).forget_photo(photo.id)
         except (StorageUnavailableError, SQLAlchemyError) as error:
             return self._failed("photo", photo.id, error)
         return True
 
-    async def _erase_objects(self, prefix: str) -> None:
-        await self._storage.delete_prefix(prefix)
-        if await self._storage.list_keys(prefix):
+    async def _erase_objects(self, bucket: str, prefix: str) -> None:
+        storage = self._storage.of(bucket)
+        await storage.delete_prefix(prefix)
+        if await storage.list_keys(prefix):
             raise StorageUnavailableError("Some objects could not be deleted.")
 
-    async def _delete_resources(self) -> None:
-        now = datetime.now(UTC)
-        async for page in self._cluster.pages():
-            resources = {key: item for item in page.resources if (key := attempt_of(item)) is not None}
+    async def _delete_resources(self, resources: Resources) -> None:
+        now, kind = datetime.now(UTC), resources.kind
+        async for page in resources.pages():
+            found = {key: item for item in page.resources if (key := kind.attempt_of(item)) is not None}
             async with self._database.transaction() as session:
-                attempts = await BridgeRecords(session).attempts(resources)
-            for attempt_id, resource in resources.items():
-                if _is_over(resource, attempts.get(attempt_id), now - self._retention):
-                    await self._delete(resource["metadata"]["name"])
+                attempts = await BridgeRecords(session).attempts(kind.table, found)
+                animated = await BridgeRecords(session).animated(found)
+            for attempt_id, resource in found.items():
+                over = _is_over(resource, attempts.get(attempt_id), now - self._retention)
+                if over and attempt_id not in animated:
+                    await self._delete(resources, resource["metadata"]["name"])
 
-    async def _delete(self, name: str) -> None:
-        answer = await self._cluster.delete(name)
+    async def _delete(self, resources: Resources, name: str) -> None:
+        answer = await resources.delete(name)
         if verdict_on_change(answer) in {Verdict.DONE, Verdict.ABSENT}:
             self._swept.resources += 1
         else:
@@ -141,7 +147,7 @@ class Sweep:
         return False
 
 
-def _is_over(resource: dict[str, Any], attempt: RestoreAttempt | None, before: datetime) -> bool:
+def _is_over(resource: dict[str, Any], attempt: Attempt | None, before: datetime) -> bool:
     """Tell whether the attempt was final before then; one without a row, whether the resource was made before then."""
     if attempt is not None:
         return attempt.finished_at is not None and attempt.updated_at <= before

@@ -8,7 +8,7 @@ import time
 from sqlalchemy.exc import SQLAlchemyError
 
 from rekindle_api.bridge.answers import backoff
-from rekindle_api.bridge.cluster import Cluster, ClusterUnavailableError, Event, ExpiredError
+from rekindle_api.bridge.cluster import ClusterUnavailableError, Event, ExpiredError, Resources
 from rekindle_api.bridge.inbox import Inbox
 from rekindle_api.bridge.metrics import Metrics
 from rekindle_api.bridge.recorder import Recorder
@@ -22,12 +22,13 @@ _FAILURES_BEFORE_A_NEW_LIST = 3
 
 
 class ResourceWatch:
-    """Brings each change of a resource into the inbox."""
+    """Brings each change of a resource of one kind into the inbox."""
 
     def __init__(
-        self, cluster: Cluster, recorder: Recorder, inbox: Inbox, metrics: Metrics, silence_seconds: float
+        self, resources: Resources, recorder: Recorder, inbox: Inbox, metrics: Metrics, silence_seconds: float
     ) -> None:
-        self._cluster = cluster
+        self._resources = resources
+        self.kind = resources.kind
         self._recorder = recorder
         self._inbox = inbox
         self._metrics = metrics
@@ -60,7 +61,14 @@ class ResourceWatch:
             except (ClusterUnavailableError, SQLAlchemyError) as error:
                 self._failures += 1
                 self._metrics.failures.labels("watch").inc()
-                _log.warning("watch interrupted", extra={"failures": self._failures, "error": str(error)[:200]})
+                _log.warning(
+                    "watch interrupted",
+                    extra={
+                        "kind": self.kind.attempts,
+                        "failures": self._failures,
+                        "error": str(error)[:200],
+                    },
+                )
                 if self._failures % _FAILURES_BEFORE_A_NEW_LIST == 0:
                     self._version = None
             wait = backoff(self._failures + 1, _FIRST_WAIT, _LONGEST_WAIT, random.random())  # noqa: S311 - jitter
@@ -68,17 +76,18 @@ class ResourceWatch:
 
     async def _list(self) -> str:
         version = ""
-        async for page in self._cluster.pages():
+        async for page in self._resources.pages():
             self._hear()
-            sightings = [sighting for item in page.resources if (sighting := sighting_of(item)) is not None]
-            for sighting in await self._recorder.news(sightings):
+            seen = (sighting_of(self.kind, item) for item in page.resources)
+            sightings = [sighting for sighting in seen if sighting is not None]
+            for sighting in await self._recorder.news(self.kind, sightings):
                 self._inbox.put(sighting)
             version = page.resource_version
         self.listed = True
         return version
 
     async def _follow(self, version: str) -> None:
-        async for event in self._cluster.watch(version, self._silence_seconds):
+        async for event in self._resources.watch(version, self._silence_seconds):
             self._hear()
             self._version = event.resource_version
             self._take(event)
@@ -86,7 +95,7 @@ class ResourceWatch:
     def _take(self, event: Event) -> None:
         if event.kind == "BOOKMARK":
             return
-        sighting = sighting_of(event.resource, gone=event.kind == "DELETED")
+        sighting = sighting_of(self.kind, event.resource, gone=event.kind == "DELETED")
         if sighting is not None:
             self._inbox.put(sighting)
 

@@ -11,10 +11,14 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from rekindle_api.auth.dependencies import CurrentUser
 from rekindle_api.database.connection import database_of
 from rekindle_api.events.feed import AttemptFeed, Subscription
-from rekindle_api.events.messages import State, following, opening
+from rekindle_api.events.messages import Message, State, following, opening
 from rekindle_api.photos.errors import PhotoNotFoundError
 from rekindle_api.photos.repository import PhotoRepository
 from rekindle_api.settings import LimitSettings
+from rekindle_api.storage import ObjectStorage
+from rekindle_api.storage.objects import storage_of
+
+RECONNECT_MILLISECONDS = 3000
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
 
@@ -36,9 +40,11 @@ async def stream(
     subscription: Annotated[Subscription, Depends(_subscription)],
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Follow a photo's attempts: `snapshot` first, then `progress` and `completed` as they happen.
+    """Follow a photo's attempts: `snapshot` first, then what happens.
 
-    The stream ends after some minutes; the client connects again, and misses nothing by it.
+    `progress` and `completed` tell of restorations; `animation_progress`, `animation_completed` (with a signed
+    `video_url`) and `animation_failed` of animations. While nothing runs, the last end of each kind is told again to
+    who connects. The stream ends after some minutes; the client connects again, and misses nothing by it.
     """
     limits: LimitSettings = request.app.state.limits
     deadline = asyncio.get_running_loop().time() + limits.stream_seconds
@@ -46,8 +52,17 @@ async def stream(
     while (state := await _next(subscription, deadline)) is not None:
         fresh = opening(photo_id, state, last_event_id) if before is None else following(before, state)
         before = state
-        for event in fresh:
-            yield event
+        for message in fresh:
+            yield await _event(message, storage_of(request), limits.signed_url_seconds)
+
+
+async def _event(message: Message, storage: ObjectStorage, seconds: int) -> ServerSentEvent:
+    data = dict(message.data)
+    if message.video is not None:
+        urls = await storage.signed_urls([message.video], seconds)
+        data["video_url"] = urls[message.video.key]
+    retry = RECONNECT_MILLISECONDS if message.id is None else None
+    return ServerSentEvent(event=message.name, id=message.id, data=data, retry=retry)
 
 
 async def _next(subscription: Subscription, deadline: float) -> State | None:

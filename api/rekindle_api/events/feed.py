@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from rekindle_api.attempts.models import ATTEMPT_CHANNEL, RestoreAttempt
+from rekindle_api.attempts.models import ATTEMPT_CHANNEL, AnimationAttempt, RestoreAttempt
 from rekindle_api.attempts.repository import AttemptRepository
 from rekindle_api.database import Database
 from rekindle_api.events.messages import State, states_by_job
@@ -130,20 +130,31 @@ class AttemptFeed:
             await self._wake.wait()
             self._wake.clear()
             stale, self._stale = [one for one in self._stale if one in self._followers], set()
-            try:
-                states = await self._read(stale)
-            except (SQLAlchemyError, OSError) as error:
-                _log.warning("attempts cannot be read for event streams", extra={"error": type(error).__name__})
+            if failed := await self._tell(stale):
                 await asyncio.sleep(_RECONNECT_SECONDS[1])
-                self._mark(stale)
-                continue
-            for job_id in stale:
-                for follower in self._followers.get(job_id, ()):
-                    follower.put(states.get(job_id, {}))
+                self._mark(failed)
+
+    async def _tell(self, job_ids: list[uuid.UUID]) -> list[uuid.UUID]:
+        """Give the streams of these photos their state; return the photos whose state could not be read."""
+        try:
+            states = await self._read(job_ids)
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("attempts cannot be read for event streams", extra={"error": type(error).__name__})
+            return job_ids
+        except Exception:  # noqa: BLE001 - whatever it was, every stream of the process hangs on this task
+            _log.exception("attempts cannot be told to event streams", extra={"photos": len(job_ids)})
+            # One photo whose rows hold something unforeseen must not silence the streams of the others.
+            alone = [[job_id] for job_id in job_ids] if len(job_ids) > 1 else []
+            return [failed for one in alone for failed in await self._tell(one)] if alone else job_ids
+        for job_id in job_ids:
+            for follower in self._followers.get(job_id, ()):
+                follower.put(states.get(job_id, {}))
+        return []
 
     async def _read(self, job_ids: list[uuid.UUID]) -> dict[uuid.UUID, State]:
         if not job_ids:
             return {}
         async with self._database.transaction() as session:
-            rows = await AttemptRepository(session, RestoreAttempt).for_streams(job_ids)
-        return dict(states_by_job(rows))
+            restores = await AttemptRepository(session, RestoreAttempt).for_streams(job_ids)
+            animations = await AttemptRepository(session, AnimationAttempt).for_streams(job_ids)
+        return dict(states_by_job([*restores, *animations]))

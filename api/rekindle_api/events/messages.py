@@ -1,22 +1,22 @@
 """Decides which events a stream sends, from what the tables hold. Pure."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fastapi.sse import ServerSentEvent
-
 from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
-
-RECONNECT_MILLISECONDS = 3000
+from rekindle_api.attempts.replies import Attempt, result_download
+from rekindle_api.outbox.models import AttemptKind
+from rekindle_api.storage import Download
 
 
 @dataclass(frozen=True)
 class AttemptView:
-    """What streams tell of one attempt to restore."""
+    """What streams tell of one attempt."""
 
+    kind: AttemptKind
     id: uuid.UUID
     job_id: uuid.UUID
     version: int
@@ -26,6 +26,7 @@ class AttemptView:
     reason: str | None
     message: str | None
     changed_at: datetime
+    result: Download | None
 
     @property
     def event_id(self) -> str:
@@ -36,9 +37,20 @@ class AttemptView:
 State = Mapping[uuid.UUID, AttemptView]
 
 
-def view(attempt: RestoreAttempt) -> AttemptView:
+@dataclass(frozen=True)
+class Message:
+    """One event before it is sent. `video` is the download whose signed address goes into its data as `video_url`."""
+
+    name: str
+    data: dict[str, Any]
+    id: str | None = None
+    video: Download | None = None
+
+
+def view(attempt: Attempt) -> AttemptView:
     """Return what streams tell of an attempt."""
     return AttemptView(
+        kind=AttemptKind.RESTORE if isinstance(attempt, RestoreAttempt) else AttemptKind.ANIMATION,
         id=attempt.id,
         job_id=attempt.job_id,
         version=attempt.version,
@@ -48,44 +60,44 @@ def view(attempt: RestoreAttempt) -> AttemptView:
         reason=attempt.reason,
         message=attempt.message,
         changed_at=attempt.updated_at,
+        result=result_download(attempt),
     )
 
 
-def opening(job_id: uuid.UUID, state: State, last_event_id: str | None) -> list[ServerSentEvent]:
-    """Return what a new stream begins with: everything as it stands, then, if nothing runs, how the last one ended.
+def opening(job_id: uuid.UUID, state: State, last_event_id: str | None) -> list[Message]:
+    """Return what a new stream begins with: everything as it stands, then, if nothing runs, the last end of each kind.
 
-    A client that saw that end already, by its last event id, does not get it again.
+    A client that saw an end already, by its last event id, does not get it again.
     """
     attempts = list(state.values())
-    events = [
-        ServerSentEvent(
-            event="snapshot",
-            data={"job_id": str(job_id), "attempts": [_progress_data(item) for item in attempts]},
-            retry=RECONNECT_MILLISECONDS,
-        )
-    ]
-    if attempts and all(item.status.finished for item in attempts):
-        last = max(attempts, key=lambda item: item.changed_at)
-        if last.event_id != last_event_id:
-            events.append(_completed(last))
-    return events
+    told = {kind: [_progress_data(attempt) for attempt in attempts if attempt.kind is kind] for kind in AttemptKind}
+    snapshot = {
+        "job_id": str(job_id),
+        "attempts": told[AttemptKind.RESTORE],
+        "animations": told[AttemptKind.ANIMATION],
+    }
+    messages = [Message("snapshot", snapshot)]
+    if all(attempt.status.finished for attempt in attempts):
+        messages += [_end(attempt) for attempt in _unseen(_last_of_each_kind(attempts), last_event_id)]
+    return messages
 
 
-def following(before: State, after: State) -> list[ServerSentEvent]:
+def following(before: State, after: State) -> list[Message]:
     """Return the events between two states, for each attempt at most one: states in between were passed over."""
-    events: list[ServerSentEvent] = []
+    messages: list[Message] = []
     for attempt in after.values():
         earlier = before.get(attempt.id)
         if earlier is not None and earlier.version >= attempt.version:
             continue
         if not attempt.status.finished:
-            events.append(_event("progress", attempt, _progress_data(attempt)))
+            name = "progress" if attempt.kind is AttemptKind.RESTORE else "animation_progress"
+            messages.append(Message(name, _progress_data(attempt), attempt.event_id))
         elif earlier is None or not earlier.status.finished:
-            events.append(_completed(attempt))
-    return events
+            messages.append(_end(attempt))
+    return messages
 
 
-def states_by_job(attempts: Sequence[RestoreAttempt]) -> dict[uuid.UUID, dict[uuid.UUID, AttemptView]]:
+def states_by_job(attempts: Iterable[Attempt]) -> dict[uuid.UUID, dict[uuid.UUID, AttemptView]]:
     """Return the state of each upload session; its attempts keep their order."""
     found: dict[uuid.UUID, dict[uuid.UUID, AttemptView]] = {}
     for attempt in attempts:
@@ -93,22 +105,36 @@ def states_by_job(attempts: Sequence[RestoreAttempt]) -> dict[uuid.UUID, dict[uu
     return found
 
 
-def _completed(attempt: AttemptView) -> ServerSentEvent:
+def _last_of_each_kind(attempts: Iterable[AttemptView]) -> list[AttemptView]:
+    """Return the newest end of each kind, in the order in which they happened."""
+    ordered = sorted(attempts, key=lambda attempt: attempt.changed_at)
+    return sorted({attempt.kind: attempt for attempt in ordered}.values(), key=lambda attempt: attempt.changed_at)
+
+
+def _unseen(ends: list[AttemptView], last_event_id: str | None) -> list[AttemptView]:
+    """Return the ends after the one that the client saw last; all of them when that was none of these."""
+    seen = next((number for number, end in enumerate(ends, 1) if end.event_id == last_event_id), 0)
+    return ends[seen:]
+
+
+def _end(attempt: AttemptView) -> Message:
     done = attempt.status is AttemptStatus.COMPLETED
     data = {
-        "job_id": str(attempt.job_id),
-        "restore_id": str(attempt.id),
+        **_names(attempt),
         "status": "completed" if done else "failed",
         "reason": attempt.reason,
         "message": attempt.message,
     }
-    return _event("completed", attempt, data)
+    if attempt.kind is AttemptKind.RESTORE:
+        return Message("completed", data, attempt.event_id)
+    if done:
+        return Message("animation_completed", data, attempt.event_id, attempt.result)
+    return Message("animation_failed", {**data, "error": attempt.message or attempt.reason}, attempt.event_id)
 
 
 def _progress_data(attempt: AttemptView) -> dict[str, Any]:
     return {
-        "job_id": str(attempt.job_id),
-        "restore_id": str(attempt.id),
+        **_names(attempt),
         "status": attempt.status,
         "percent": attempt.percent,
         "stage": attempt.stage,
@@ -117,5 +143,6 @@ def _progress_data(attempt: AttemptView) -> dict[str, Any]:
     }
 
 
-def _event(name: str, attempt: AttemptView, data: dict[str, Any]) -> ServerSentEvent:
-    return ServerSentEvent(event=name, id=attempt.event_id, data=data)
+def _names(attempt: AttemptView) -> dict[str, str]:
+    own = "restore_id" if attempt.kind is AttemptKind.RESTORE else "animation_id"
+    return {"job_id": str(attempt.job_id), own: str(attempt.id)}

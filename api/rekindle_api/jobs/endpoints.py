@@ -1,14 +1,16 @@
-"""Routes under /api/v1/jobs and /api/v1/processing, and the one that begins a restoration."""
+"""Routes under /api/v1/jobs and /api/v1/processing, and those that begin a restoration or an animation."""
 
 import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
-from rekindle_api.attempts.requests import RestoreRequest
-from rekindle_api.attempts.service import Subject, delete_attempt, request_restore
+from rekindle_api.attempts.replies import Attempt
+from rekindle_api.attempts.requests import AnimateRequest, RestoreRequest
+from rekindle_api.attempts.service import Subject, delete_attempt, request_animation, request_restore
 from rekindle_api.auth.dependencies import CurrentUser
 from rekindle_api.database import DatabaseSession
 from rekindle_api.database.connection import database_of
@@ -38,19 +40,38 @@ async def restore(
     photo_id: uuid.UUID, wanted: RestoreRequest, user: CurrentUser, session: DatabaseSession
 ) -> AttemptAccepted:
     """Begin to restore a photo; while an equal request runs, that attempt is the answer."""
-    # Held, so that a deletion at the same moment either comes first or cancels this attempt too.
-    if (photo := await PhotoRepository(session).hold(user.id, photo_id)) is None:
+    return _accepted(await request_restore(session, await _subject(session, user.id, photo_id), wanted))
+
+
+@router.post("/photos/{photo_id}/animate", status_code=202)
+@router.post("/jobs/{photo_id}/animate", status_code=202)
+async def animate(
+    photo_id: uuid.UUID, wanted: AnimateRequest, user: CurrentUser, session: DatabaseSession
+) -> AttemptAccepted:
+    """Begin to animate a photo; while an equal request runs, that attempt is the answer.
+
+    With `restore_id` the result of that restoration is animated, as soon as there is one: the animation fails if the
+    restoration does. Without it the original is animated, whatever restorations the photo has.
+    """
+    return _accepted(await request_animation(session, await _subject(session, user.id, photo_id), wanted))
+
+
+async def _subject(session: AsyncSession, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Subject:
+    # Held, so that a deletion at the same moment either comes first or cancels the new attempt too.
+    if (photo := await PhotoRepository(session).hold(owner_id, photo_id)) is None:
         raise PhotoNotFoundError
-    subject = Subject(
+    return Subject(
         job_id=photo.id,
-        owner_id=user.id,
+        owner_id=owner_id,
         bucket=photo.bucket,
-        prefix=photo_prefix(user.id, photo.id),
+        prefix=photo_prefix(owner_id, photo.id),
         original_key=photo.original_key,
     )
-    attempt = await request_restore(session, subject, wanted)
+
+
+def _accepted(attempt: Attempt) -> AttemptAccepted:
     return AttemptAccepted(
-        id=attempt.id, job_id=photo.id, status=AttemptStatus(attempt.status), created_at=attempt.created_at
+        id=attempt.id, job_id=attempt.job_id, status=AttemptStatus(attempt.status), created_at=attempt.created_at
     )
 
 

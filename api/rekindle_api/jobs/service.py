@@ -52,13 +52,14 @@ async def attempt_state(session: AsyncSession, owner_id: uuid.UUID, identifier: 
     Raises:
         AttemptNotFoundError: the owner has no such attempt.
     """
-    found: RestoreAttempt | AnimationAttempt | None
-    restores = AttemptRepository(session, RestoreAttempt)
-    found = await restores.get(owner_id, identifier)
+    restores, animations = AttemptRepository(session, RestoreAttempt), AttemptRepository(session, AnimationAttempt)
+    found: attempts.Attempt | None = await restores.get(owner_id, identifier)
     if found is None:
-        found = await AttemptRepository(session, AnimationAttempt).get(owner_id, identifier)
+        found = await animations.get(owner_id, identifier)
     if found is None:
-        found = next(reversed(await restores.of_jobs(owner_id, [identifier])), None)
+        made: list[attempts.Attempt] = [*await restores.of_jobs(owner_id, [identifier])]
+        made += await animations.of_jobs(owner_id, [identifier])
+        found = max(made, key=lambda attempt: attempt.created_at, default=None)
     if found is None or found.deleted_at is not None:
         raise AttemptNotFoundError
     if await PhotoRepository(session).get(owner_id, found.job_id) is None:

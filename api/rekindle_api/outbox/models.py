@@ -48,5 +48,5 @@ class OutboxEntry(Timestamps, Base):
     """Until then one process works on it alone, so that a create and its cancel never run side by side."""
     attempts: Mapped[int] = mapped_column(server_default="0")
     parked_at: Mapped[datetime | None]
-    """Set when it failed too often; it is tried again only when somebody asks."""
+    """Set when it failed too often; it is tried again after a while."""
     last_error: Mapped[str | None]

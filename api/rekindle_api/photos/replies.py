@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from rekindle_api.attempts.models import RestoreAttempt
-from rekindle_api.attempts.replies import ProcessingJobReply, ResultReply
+from rekindle_api.attempts.replies import AnimationAttemptReply, ProcessingJobReply, ResultReply
 from rekindle_api.attempts.replies import downloads as attempt_downloads
 from rekindle_api.photos.models import Photo
 from rekindle_api.storage import Download
@@ -48,7 +48,8 @@ class PhotoDetail(BaseModel):
     """A photo with what was made of it."""
 
     photo: PhotoReply
-    results: list[ResultReply]
+    results: list[ResultReply] = Field(description="Completed restorations.")
+    animations: list[AnimationAttemptReply] = Field(description="Completed animations.")
     processing_jobs: list[ProcessingJobReply] = Field(serialization_alias="processingJobs")
     related_photos: list[PhotoReply] = Field(serialization_alias="relatedPhotos")
 
@@ -70,12 +71,14 @@ class Deleted(BaseModel):
 
 def original_download(photo: Photo) -> Download:
     """Return the original as a download."""
-    return Download(photo.original_key, _name(photo), photo.media_type)
+    return Download(photo.original_key, _name(photo), photo.media_type, photo.bucket)
 
 
 def thumbnail_download(photo: Photo) -> Download | None:
     """Return the thumbnail as a download."""
-    return None if photo.thumbnail_key is None else Download(photo.thumbnail_key, f"{_name(photo)}-thumbnail")
+    if photo.thumbnail_key is None:
+        return None
+    return Download(photo.thumbnail_key, f"{_name(photo)}-thumbnail", bucket=photo.bucket)
 
 
 def downloads(photo: Photo, newest: RestoreAttempt | None) -> Iterable[Download]:

@@ -89,13 +89,25 @@ class PhotoRepository:
         return rows.one_or_none()
 
     async def hide(self, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Photo | None:
-        """Mark one of the owner's photos as deleted; one that is already stays so. None when there is none."""
+        """Mark one of the owner's photos as deleted; None when there is none, or none any more."""
         rows = await self._session.scalars(
             update(Photo)
-            .where(Photo.owner_id == owner_id, Photo.id == photo_id, Photo.status == PhotoStatus.READY)
-            .values(deleted_at=func.coalesce(Photo.deleted_at, func.now()), updated_at=func.now())
+            .where(*_live(owner_id), Photo.id == photo_id)
+            .values(deleted_at=func.now(), updated_at=func.now())
             .returning(Photo)
             .execution_options(synchronize_session=False, populate_existing=True)
+        )
+        return rows.one_or_none()
+
+    async def hidden(self, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Photo | None:
+        """Return one of the owner's photos that is deleted already."""
+        rows = await self._session.scalars(
+            select(Photo).where(
+                Photo.owner_id == owner_id,
+                Photo.id == photo_id,
+                Photo.status == PhotoStatus.READY,
+                Photo.deleted_at.is_not(None),
+            )
         )
         return rows.one_or_none()
 

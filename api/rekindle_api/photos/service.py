@@ -70,13 +70,16 @@ class PhotoService:
         restores = await self._restores(owner_id, [photo])
         animations = await AttemptRepository(self._session, AnimationAttempt).of_jobs(owner_id, [photo.id])
         newest = _newest(restores, photo.id)
-        completed = [attempt for attempt in restores if attempt.status == AttemptStatus.COMPLETED]
+        restored = [attempt for attempt in restores if attempt.status == AttemptStatus.COMPLETED]
+        animated = [attempt for attempt in animations if attempt.status == AttemptStatus.COMPLETED]
+        completed: list[attempts.Attempt] = [*restored, *animated]
         everything: list[attempts.Attempt] = [*restores, *animations]
         wanted = [*downloads(photo, newest), *(item for attempt in completed for item in attempts.downloads(attempt))]
         urls = await self._storage.signed_urls(wanted, self.signed_url_seconds)
         return PhotoDetail(
             photo=photo_reply(photo, newest, urls),
-            results=[attempts.result_reply(attempt, urls) for attempt in completed],
+            results=[attempts.result_reply(attempt, urls) for attempt in restored],
+            animations=[attempts.animation_reply(attempt, urls) for attempt in animated],
             processing_jobs=[
                 attempts.processing_reply(attempt)
                 for attempt in everything
@@ -109,10 +112,11 @@ class PhotoService:
         Raises:
             PhotoNotFoundError: the owner never had it.
         """
-        if (photo := await self._photos.hide(owner_id, photo_id)) is None:
+        if (photo := await self._photos.hide(owner_id, photo_id)) is not None:
+            await cancel_all(self._session, photo.id)
+            await AuditRepository(self._session).record("photo.deleted", owner_id, photo.id)
+        elif (photo := await self._photos.hidden(owner_id, photo_id)) is None:
             raise PhotoNotFoundError
-        await cancel_all(self._session, photo.id)
-        await AuditRepository(self._session).record("photo.deleted", owner_id, photo.id)
         return photo
 
     async def _restores(self, owner_id: uuid.UUID, photos: Sequence[Photo]) -> list[RestoreAttempt]:
@@ -128,7 +132,7 @@ async def delete_objects(database: Database, storage: ObjectStorage, photo: Phot
         async with database.transaction() as session:
             if await any_open(session, photo.id):
                 return
-        await storage.delete_prefix(photo_prefix(photo.owner_id, photo.id))
+        await storage.of(photo.bucket).delete_prefix(photo_prefix(photo.owner_id, photo.id))
     except (StorageUnavailableError, SQLAlchemyError):
         _log.warning("the objects of a deleted photo will be swept later", extra={"photo_id": str(photo.id)})
 

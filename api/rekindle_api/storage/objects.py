@@ -2,10 +2,11 @@
 
 import asyncio
 import base64
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import Request
@@ -53,6 +54,12 @@ class ObjectStorage:
         self._threads = ThreadPoolExecutor(settings.s3_threads, thread_name_prefix="s3")
         # Apart from the others: who only reads must not wait until an S3 that hangs lets go of them.
         self._signing = ThreadPoolExecutor(1, thread_name_prefix="s3-signing")
+
+    def of(self, bucket: str) -> Self:
+        """Return the same storage with another bucket: rows say where their objects were put, settings change."""
+        other = copy.copy(self)
+        other.bucket = bucket
+        return other
 
     async def put(self, key: str, body: bytes, media_type: str, sha256: bytes | None = None) -> None:
         """Write one object; S3 refuses it when its bytes have another digest."""

@@ -18,11 +18,15 @@ _ENDINGS = {
 
 @dataclass(frozen=True)
 class Download:
-    """One object as a user gets it: `name` is plain ASCII, made by us, without an ending."""
+    """One object as a user gets it: `name` is plain ASCII, made by us, without an ending.
+
+    `bucket` is where it was stored; the configured one when left out.
+    """
 
     key: str
     name: str
     media_type: str | None = None
+    bucket: str | None = None
 
     @property
     def file_name(self) -> str:
@@ -39,7 +43,7 @@ def sign(client: "S3Client", bucket: str, download: Download, seconds: int) -> s
     return client.generate_presigned_url(
         "get_object",
         Params={
-            "Bucket": bucket,
+            "Bucket": download.bucket or bucket,
             "Key": download.key,
             "ResponseContentDisposition": f'attachment; filename="{download.file_name}"',
         },

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 from kubernetes.aio import client, config
 
-from rekindle_api.attempts.models import RestoreAttempt
+from rekindle_api.attempts.models import AnimationAttempt, RestoreAttempt
+from rekindle_api.attempts.repository import A
 from rekindle_api.attempts.states import cancel
-from rekindle_api.bridge.cluster import Cluster, ClusterUnavailableError
+from rekindle_api.bridge.cluster import Cluster, ClusterUnavailableError, Resources
 from rekindle_api.bridge.inbox import Inbox
 from rekindle_api.bridge.listener import listen
 from rekindle_api.bridge.metrics import Metrics
 from rekindle_api.bridge.recorder import Recorder
 from rekindle_api.bridge.relay import Relay
 from rekindle_api.bridge.repair import Repair
-from rekindle_api.bridge.resources import name_of
+from rekindle_api.bridge.resources import ANIMATION, KINDS, RESTORE, Deadlines, Kind
 from rekindle_api.bridge.settings import BridgeSettings, SweepSettings
 from rekindle_api.bridge.sweep import Sweep
 from rekindle_api.bridge.watch import ResourceWatch
@@ -61,6 +62,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 POD = "0f0f0f0f-0000-4000-8000-000000000001"
 PROVENANCE = Provenance(engine="classical", version="test 1")
+_FILES = {
+    AttemptKind.RESTORE: (
+        (OutputName.RESULT, "result.jpg", b"result"),
+        (OutputName.PREVIEW, "preview.webp", b"preview"),
+        (OutputName.THUMBNAIL, "thumbnail.webp", b"thumbnail"),
+    ),
+    AttemptKind.ANIMATION: (
+        (OutputName.RESULT, "result.mp4", b"result"),
+        (OutputName.PREVIEW, "preview.webp", b"preview"),
+        (OutputName.POSTER, "poster.jpg", b"poster"),
+    ),
+}
 
 
 async def _until(look: Callable[[], Awaitable[T | None]], seconds: float = 60.0) -> T:
@@ -156,28 +169,59 @@ class World:
             await OutboxRepository(session).ask_for_creation(AttemptKind.RESTORE, attempt_id)
         return attempt
 
-    async def cancel(self, attempt: RestoreAttempt) -> None:
+    async def animate(
+        self, source: RestoreAttempt | None = None, photo: Photo | None = None, **changes: Any
+    ) -> AnimationAttempt:
+        """Ask for an animation, as the API does: of a restoration that runs, else of a photo's original."""
+        if photo is None and source is None:
+            photo = await self.photo()
+        attempt_id = new_id()
+        values: dict[str, Any] = {
+            "id": attempt_id,
+            "job_id": source.job_id if source else photo and photo.id,
+            "owner_id": source.owner_id if source else photo and photo.owner_id,
+            "requested": {},
+            "parameters": {"durationSeconds": 4, "resolution": "480p"},
+            "request_digest": attempt_id.hex,
+            "bucket": self.bucket,
+            "source_key": photo.original_key if photo and not source else None,
+            "restore_id": source.id if source else None,
+        }
+        values["output_prefix"] = f"{photo_prefix(values['owner_id'], values['job_id'])}attempts/{attempt_id}"
         async with self.database.transaction() as session:
-            await cancel(session, RestoreAttempt, attempt.id)
+            attempt = AnimationAttempt(**(values | changes))
+            session.add(attempt)
+            await session.flush()
+            await OutboxRepository(session).ask_for_creation(AttemptKind.ANIMATION, attempt_id)
+        return attempt
 
-    async def row(self, attempt: RestoreAttempt) -> RestoreAttempt | None:
+    async def ask(self, kind: AttemptKind) -> Any:
+        """Ask for an attempt of a kind."""
+        return await (self.restore() if kind is AttemptKind.RESTORE else self.animate())
+
+    async def cancel(self, attempt: A) -> None:
         async with self.database.transaction() as session:
-            return await session.get(RestoreAttempt, attempt.id)
+            await cancel(session, type(attempt), attempt.id)
 
-    async def seen(self, attempt: RestoreAttempt, status: str) -> RestoreAttempt:
-        """Wait until the attempt has this status."""
+    async def row(self, attempt: A) -> A | None:
+        async with self.database.transaction() as session:
+            return await session.get(type(attempt), attempt.id)
 
-        async def look() -> RestoreAttempt | None:
+    async def seen(self, attempt: A, status: str, reason: str | None = None) -> A:
+        """Wait until the attempt has this status, and reason if one is given."""
+
+        async def look() -> A | None:
             row = await self.row(attempt)
-            return row if row is not None and row.status == status else None
+            fits = row is not None and row.status == status and reason in {None, row.reason}
+            return row if fits else None
 
         return await _until(look)
 
-    async def order(self, attempt: RestoreAttempt) -> OutboxEntry | None:
+    async def order(self, attempt: RestoreAttempt | AnimationAttempt) -> OutboxEntry | None:
         async with self.database.transaction() as session:
             return await session.get(OutboxEntry, attempt.id)
 
-    async def carried_out(self, attempt: RestoreAttempt) -> None:
+    async def carried_out(self, attempt: RestoreAttempt | AnimationAttempt) -> None:
         """Wait until nothing is ordered for the attempt any more."""
 
         async def look() -> bool:
@@ -196,12 +240,34 @@ class World:
     # The operator's part
 
     async def resources(self) -> list[dict[str, Any]]:
-        return [item async for page in self.cluster.pages() for item in page.resources]
+        """Return every resource that belongs to an attempt, of each kind."""
+        listed = [self.cluster.of(kind).pages() for kind in KINDS.values()]
+        return [item for pages in listed async for page in pages for item in page.resources]
 
-    async def resource(self, attempt: RestoreAttempt) -> dict[str, Any] | None:
-        return (await self.cluster.get(name_of(attempt.id))).resource
+    @staticmethod
+    def kind(attempt: Any) -> Kind[Any]:
+        return RESTORE if isinstance(attempt, RestoreAttempt) else ANIMATION
 
-    async def created(self, attempt: RestoreAttempt) -> dict[str, Any]:
+    def those_of(self, attempt: Any) -> Resources:
+        """Return the resources of the attempt's kind."""
+        return self.cluster.of(self.kind(attempt))
+
+    def name(self, attempt: Any) -> str:
+        """Return the name of the attempt's resource."""
+        return self.kind(attempt).name_of(attempt.id)
+
+    def wire(self, attempt: Any) -> dict[str, Any]:
+        """Return the resource of an attempt as the bridge makes it."""
+        return self.kind(attempt).resource_of(attempt, self.namespace, Deadlines(60, 60))
+
+    async def resource(self, attempt: Any) -> dict[str, Any] | None:
+        return (await self.those_of(attempt).get(self.name(attempt))).resource
+
+    async def delete(self, attempt: Any) -> None:
+        """Delete the attempt's resource behind the bridge's back."""
+        assert (await self.those_of(attempt).delete(self.name(attempt))).code == 200
+
+    async def created(self, attempt: Any) -> dict[str, Any]:
         """Wait until the attempt has a resource."""
         return await _until(lambda: self.resource(attempt))
 
@@ -227,14 +293,14 @@ class World:
             result=result,
         )
 
-    async def report(self, attempt: RestoreAttempt, status: JobStatus) -> None:
+    async def report(self, attempt: Any, status: JobStatus) -> None:
         """Write a status as the operator does."""
         await self.objects.patch_namespaced_custom_object_status(
             GROUP,
             VERSION,
             self.namespace,
-            "restorejobs",
-            name_of(attempt.id),
+            self.kind(attempt).resource.plural,
+            self.name(attempt),
             {"status": status.wire()},
             _content_type="application/merge-patch+json",
         )
@@ -248,15 +314,11 @@ class World:
         listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
         return [item["Key"] for item in listed.get("Contents", [])]
 
-    def result(self, attempt: RestoreAttempt, prefix: str | None = None) -> Result:
+    def result(self, attempt: RestoreAttempt | AnimationAttempt, prefix: str | None = None) -> Result:
         """Store outputs and manifest of an attempt."""
         prefix = prefix or attempt.output_prefix
         outputs = []
-        for name, file, body in (
-            (OutputName.RESULT, "result.jpg", b"result"),
-            (OutputName.PREVIEW, "preview.webp", b"preview"),
-            (OutputName.THUMBNAIL, "thumbnail.webp", b"thumbnail"),
-        ):
+        for name, file, body in _FILES[self.kind(attempt).attempts]:
             key = f"{prefix}/{POD}/{file}"
             self.put(key, body)
             digest = hashlib.sha256(body).hexdigest()
@@ -267,7 +329,7 @@ class World:
             task_digest="0" * 64,
             pod_uid=POD,
             created_at=datetime(2026, 1, 1, tzinfo=UTC),
-            source=SourceLocation(bucket=self.bucket, key=attempt.source_key),
+            source=SourceLocation(bucket=self.bucket, key=attempt.source_key or "the/result"),
             source_sha256="0" * 64,
             source_width=1,
             source_height=1,
@@ -289,14 +351,14 @@ class World:
 
     # The bridge
 
-    def recorder(self) -> Recorder:
-        return Recorder(self.database, self.storage, self.metrics)
+    def recorder(self, grace_seconds: float = 120) -> Recorder:
+        return Recorder(self.database, self.storage, self.metrics, grace_seconds)
 
     def relay(self, settings: BridgeSettings | None = None) -> Relay:
         return Relay(self.database, self.cluster, self.recorder(), self.metrics, settings or self.settings)
 
-    def repair(self) -> Repair:
-        return Repair(self.database, self.cluster, self.recorder(), self.metrics)
+    def repair(self, grace_seconds: float = 120) -> Repair:
+        return Repair(self.database, self.cluster, self.recorder(grace_seconds), self.metrics)
 
     def sweep(self, **settings: float) -> Sweep:
         return Sweep(self.database, self.storage, self.cluster, read(SweepSettings, settings))
@@ -306,11 +368,15 @@ class World:
         """Run relay, listener and watch in this process."""
         relay, recorder = self.relay(settings), self.recorder()
         inbox = Inbox(recorder.record, self.metrics)
-        watch = ResourceWatch(self.cluster, recorder, inbox, self.metrics, self.settings.bridge_silence_seconds)
-        loops = (relay.run(), listen(self.database_url, OUTBOX_CHANNEL, relay.wake), watch.run(), inbox.work())
+        silence = self.settings.bridge_silence_seconds
+        watches = [
+            ResourceWatch(self.cluster.of(kind), recorder, inbox, self.metrics, silence) for kind in KINDS.values()
+        ]
+        loops = [relay.run(), listen(self.database_url, OUTBOX_CHANNEL, relay.wake), inbox.work()]
+        loops += [watch.run() for watch in watches]
         tasks = [asyncio.create_task(loop) for loop in loops]
         try:
-            await _until(_true(lambda: watch.listed))
+            await _until(_true(lambda: all(watch.listed for watch in watches)))
             yield relay
         finally:
             for task in tasks:

@@ -12,7 +12,7 @@ from rekindle_api.attempts.models import AttemptStatus
 from rekindle_api.attempts.transitions import Observation, Standing, decide
 from rekindle_api.bridge.answers import Answer, Verdict, backoff, verdict_on_change, verdict_on_creation
 from rekindle_api.bridge.outcomes import keys_in
-from rekindle_api.bridge.resources import name_of
+from rekindle_api.bridge.resources import RESTORE
 from rekindle_api.bridge.sightings import Sighting, Success, sighting_of
 from rekindle_crds import Manifest, Output, OutputName, Provenance, SourceLocation
 
@@ -32,7 +32,7 @@ def _conditions(finished: str, succeeded: str, reason: str, message: str = "") -
 def _resource(status: dict[str, Any] | None, **metadata: Any) -> dict[str, Any]:
     return {
         "metadata": {
-            "name": name_of(ATTEMPT),
+            "name": RESTORE.name_of(ATTEMPT),
             "resourceVersion": "7",
             "creationTimestamp": "2026-01-01T00:00:00Z",
             "labels": {"rekindle.dev/attempt": str(ATTEMPT)},
@@ -44,7 +44,7 @@ def _resource(status: dict[str, Any] | None, **metadata: Any) -> dict[str, Any]:
 
 
 def _sighting(status: dict[str, Any] | None) -> Sighting:
-    sighting = sighting_of(_resource(status))
+    sighting = sighting_of(RESTORE, _resource(status))
     assert sighting is not None
     return sighting
 
@@ -128,11 +128,11 @@ def test_a_status_says_where_the_attempt_stands(status: dict[str, Any] | None, s
     ],
 )
 def test_what_this_service_did_not_make_is_no_sighting(metadata: dict[str, Any]) -> None:
-    assert sighting_of(_resource(None, **metadata)) is None
+    assert sighting_of(RESTORE, _resource(None, **metadata)) is None
 
 
 def test_a_version_that_is_no_number_gives_no_order() -> None:
-    sighting = sighting_of(_resource(None, resourceVersion="abc"))
+    sighting = sighting_of(RESTORE, _resource(None, resourceVersion="abc"))
     assert sighting is not None
     assert sighting.seen == Observation(status=AttemptStatus.QUEUED)
 

@@ -69,8 +69,8 @@ async def test_it_says_whether_it_is_well_and_what_it_did(world: "World") -> Non
         await world.until(ready)
         assert (await http.get("/healthz")).status_code == 200
         metrics = (await http.get("/metrics")).text
-    assert 'rekindle_bridge_transitions_total{status="failed"} 1.0' in metrics
-    assert 'rekindle_bridge_orders_total{desired="create",outcome="done"} 1.0' in metrics
+    assert 'rekindle_bridge_transitions_total{kind="restore",status="failed"} 1.0' in metrics
+    assert 'rekindle_bridge_orders_total{desired="create",kind="restore",outcome="done"} 1.0' in metrics
     assert "rekindle_bridge_outbox_entries 0.0" in metrics
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from rekindle_api.bridge.cluster import Cluster
 from rekindle_api.bridge.relay import Relay
-from rekindle_api.bridge.resources import Deadlines, name_of, restore_job
 from rekindle_api.outbox.repository import OutboxRepository
 from rekindle_crds import Label, Phase
 
@@ -46,8 +45,8 @@ async def test_racing_bridges_create_each_resource_once(world: "World") -> None:
         for attempt in attempts:
             await world.carried_out(attempt)
     made = await world.resources()
-    assert sorted(item["metadata"]["name"] for item in made) == sorted(name_of(attempt.id) for attempt in attempts)
-    assert world.metrics.orders.labels("create", "done")._value.get() == len(attempts)
+    assert sorted(item["metadata"]["name"] for item in made) == sorted(world.name(attempt) for attempt in attempts)
+    assert world.metrics.orders.labels("restore", "create", "done")._value.get() == len(attempts)
 
 
 async def test_a_kill_between_the_request_and_the_end_of_the_order_makes_no_second_resource(world: "World") -> None:
@@ -55,7 +54,7 @@ async def test_a_kill_between_the_request_and_the_end_of_the_order_makes_no_seco
     async with world.database.transaction() as session:
         await OutboxRepository(session).claim(1, timedelta(seconds=0.5))
     # All that a process leaves that is killed here: the resource, and an order that is still claimed.
-    first = await world.cluster.create(restore_job(attempt, world.namespace, Deadlines(60, 60)))
+    first = await world.those_of(attempt).create(world.wire(attempt))
     assert first.resource is not None
     async with world.bridge():
         await world.carried_out(attempt)
@@ -88,13 +87,13 @@ async def test_a_name_that_somebody_else_uses_fails_the_attempt_and_leaves_their
     theirs = {
         "apiVersion": "rekindle.dev/v1alpha1",
         "kind": "RestoreJob",
-        "metadata": {"name": name_of(attempt.id), "namespace": world.namespace},
+        "metadata": {"name": world.name(attempt), "namespace": world.namespace},
         "spec": {
             "source": {"bucket": world.bucket, "key": "a"},
             "output": {"bucket": world.bucket, "prefix": "b"},
         },
     }
-    assert (await world.cluster.create(theirs)).code == 200
+    assert (await world.those_of(attempt).create(theirs)).code == 200
     async with world.bridge():
         row = await world.seen(attempt, "failed")
     assert row.reason == "NameTaken"

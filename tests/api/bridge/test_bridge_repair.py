@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rekindle_api.attempts.models import RestoreAttempt
-from rekindle_api.bridge.resources import Deadlines, name_of, restore_job
+from rekindle_api.bridge.resources import RESTORE
 from rekindle_api.bridge.sightings import sighting_of
 from rekindle_crds import Phase
 
@@ -39,25 +39,41 @@ async def test_a_vanished_resource_with_a_manifest_is_a_completed_attempt(
     world: "World", created: RestoreAttempt
 ) -> None:
     world.result(created)
-    await world.cluster.delete(name_of(created.id))
+    await world.delete(created)
     await world.repair().repair()
     row = await world.row(created)
     assert row is not None
     assert row.status == "completed"
 
 
-async def test_a_vanished_resource_without_a_manifest_is_lost_and_never_made_again(
+async def test_a_vanished_resource_without_a_manifest_is_lost_when_its_pod_had_time_to_end_and_never_made_again(
     world: "World", created: RestoreAttempt
 ) -> None:
-    await world.cluster.delete(name_of(created.id))
+    await world.delete(created)
     for _ in range(2):
         await world.repair().repair()
+    row = await world.row(created)
+    assert row is not None
+    assert (row.status, row.reason) == ("queued", "Vanished")
+    await world.repair(grace_seconds=0).repair()
     row = await world.row(created)
     assert row is not None
     assert (row.status, row.reason) == ("failed", "Lost")
     async with world.bridge():
         await world.created(await world.restore())
     assert await world.resource(created) is None
+
+
+async def test_a_pod_that_ends_its_work_after_its_resource_vanished_delivers(
+    world: "World", created: RestoreAttempt
+) -> None:
+    await world.delete(created)
+    await world.repair().repair()
+    result = world.result(created)
+    await world.repair().repair()
+    row = await world.row(created)
+    assert row is not None
+    assert (row.status, row.result_key) == ("completed", result.outputs[0].key)
 
 
 async def test_an_attempt_that_cannot_be_written_keeps_no_other_from_its_turn(
@@ -72,8 +88,9 @@ async def test_an_attempt_that_cannot_be_written_keeps_no_other_from_its_turn(
     manifest = world.s3.get_object(Bucket=world.bucket, Key=key)["Body"].read()
     world.put(key, manifest.replace(b"2026-01-01T00:00:00Z", b"0001-01-01T00:00:00+14:00"))
     for attempt in (created, other):
-        await world.cluster.delete(name_of(attempt.id))
-    await world.repair().repair()
+        await world.delete(attempt)
+    for _ in range(2):
+        await world.repair(grace_seconds=0).repair()
     row = await world.row(other)
     assert row is not None
     assert (row.status, row.reason) == ("failed", "Lost")
@@ -92,7 +109,7 @@ async def test_an_attempt_whose_order_still_waits_is_left_alone(world: "World") 
 async def test_a_resource_that_came_after_its_attempt_was_settled_is_cancelled(world: "World") -> None:
     attempt = await world.restore()
     await world.cancel(attempt)
-    late = await world.cluster.create(restore_job(attempt, world.namespace, Deadlines(60, 60)))
+    late = await world.those_of(attempt).create(world.wire(attempt))
     assert late.code == 200
     await world.repair().repair()
     assert (await world.created(attempt))["spec"]["cancel"] is True
@@ -107,7 +124,7 @@ async def test_a_status_that_this_version_cannot_read_ends_nothing(world: "World
     made = await world.created(created)
     made["status"]["conditions"] = status["conditions"]
     made["status"]["phase"] = "Dreaming"
-    sighting = sighting_of(made)
+    sighting = sighting_of(RESTORE, made)
     assert sighting is not None
     await world.recorder().record(sighting)
     row = await world.row(created)

@@ -8,6 +8,7 @@ import pytest
 from rekindle_api.attempts.models import RestoreAttempt
 from rekindle_api.bridge.cluster import ExpiredError
 from rekindle_api.bridge.inbox import Inbox
+from rekindle_api.bridge.resources import RESTORE
 from rekindle_api.bridge.sightings import sighting_of
 from rekindle_api.bridge.watch import ResourceWatch
 from rekindle_crds import Phase
@@ -100,9 +101,9 @@ async def test_what_is_told_late_or_twice_changes_nothing(world: "World") -> Non
     told = []
     for percent in (10, 20, 30):
         await world.report(attempt, world.running(percent))
-        told.append(sighting_of(await world.created(attempt)))
+        told.append(sighting_of(RESTORE, await world.created(attempt)))
     await world.report(attempt, world.ended(Phase.FAILED, "EngineError"))
-    told.append(sighting_of(await world.created(attempt)))
+    told.append(sighting_of(RESTORE, await world.created(attempt)))
     first, second, third, end = (sighting for sighting in told if sighting is not None)
 
     await recorder.record(second)
@@ -130,7 +131,7 @@ async def test_a_resource_that_says_it_is_an_attempts_but_is_not_named_so_is_ign
             "metadata": {**{key: made["metadata"][key] for key in ("namespace", "labels")}, "name": "copy"},
             "spec": made["spec"],
         }
-        assert (await world.cluster.create(copy)).code == 200
+        assert (await world.those_of(attempt).create(copy)).code == 200
         status = world.ended(Phase.FAILED, "EngineError").wire()
         await world.objects.patch_namespaced_custom_object_status(
             "rekindle.dev",
@@ -155,12 +156,11 @@ async def test_a_resource_deleted_before_its_end_is_settled_by_what_is_in_the_st
             await world.carried_out(attempt)
         world.result(with_result)
         await world.change(cancelled, cancel_requested_at=cancelled.created_at)
-        for item in await world.resources():
-            await world.cluster.delete(item["metadata"]["name"])
+        for attempt in (with_result, without, cancelled):
+            await world.delete(attempt)
         await world.seen(with_result, "completed")
-        row = await world.seen(without, "failed")
+        await world.seen(without, "queued", "Vanished")
         await world.seen(cancelled, "cancelled")
-    assert row.reason == "Lost"
 
 
 async def test_a_version_that_is_too_old_leads_to_a_new_list(world: "World") -> None:
@@ -169,11 +169,11 @@ async def test_a_version_that_is_too_old_leads_to_a_new_list(world: "World") -> 
         await world.created(attempt)
         await world.carried_out(attempt)
     with pytest.raises(ExpiredError):
-        await anext(world.cluster.watch("1", 10))
+        await anext(world.cluster.of(RESTORE).watch("1", 10))
 
     recorder = world.recorder()
     inbox = Inbox(recorder.record, world.metrics)
-    watch = ResourceWatch(world.cluster, recorder, inbox, world.metrics, silence_seconds=10)
+    watch = ResourceWatch(world.cluster.of(RESTORE), recorder, inbox, world.metrics, silence_seconds=10)
     watch._version = "1"
     loops = [asyncio.create_task(watch.run()), asyncio.create_task(inbox.work())]
     await world.report(attempt, world.running(20))
