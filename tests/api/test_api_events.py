@@ -64,7 +64,7 @@ async def test_a_stream_tells_the_state_then_progress_then_the_end(
     async with following(account, photo_id) as stream:
         assert stream.reply.headers["content-type"].startswith("text/event-stream")
         first = await stream.next()
-        assert (first.name, first.data) == ("snapshot", {"job_id": photo_id, "attempts": []})
+        assert (first.name, first.data) == ("snapshot", {"job_id": photo_id, "attempts": [], "animations": []})
 
         attempt_id = await account.restore(photo_id)
         queued = await stream.next()

@@ -141,7 +141,7 @@ async def test_the_command_prints_one_line_and_tells_of_what_is_left(world: "Wor
     assert process.wait(60) == 0
     last = world.said(process, "sweep").splitlines()[-1]
     assert last == "swept abandoned_uploads=0 photos=1 attempts=0 resources=0 failures=0"
-    await world.change(await world.photo(), deleted_at=LONG_AGO)
-    process = world.start("sweep", S3_BUCKET="no-such-bucket")
+    await world.change(await world.photo(), deleted_at=LONG_AGO, bucket="no-such-bucket")
+    process = world.start("sweep")
     assert process.wait(60) == 1
     assert world.said(process, "sweep").splitlines()[-1].endswith("failures=1")
