@@ -1,4 +1,4 @@
-"""The command rekindle-dev: `up` starts the stack, `demo` restores a photo on it, `down` ends one elsewhere."""
+"""The command rekindle-dev: `up` starts the stack, `demo` shows a photo's way on it, `down` ends one elsewhere."""
 
 import argparse
 import sys
@@ -43,8 +43,7 @@ def _run(options: argparse.Namespace) -> int:
     screen = open_screen()
     with stop_on_signals(), _stack(options, screen) as stack:
         if options.command == "demo":
-            outcome = tell(stack, screen, photo, options.output)
-            screen.heading(f"Before and after: {outcome.picture}")
+            tell(stack, screen, photo, options.output)
             if options.once:
                 return 0
         screen.heading("Everything runs until Ctrl-C")
@@ -116,9 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo = commands.add_parser(
         "demo",
-        help="start everything and restore a photo on it",
+        help="start everything, and restore and animate a photo on it",
         description="Start everything, send a damaged photo the whole way through the API, a RestoreJob and a "
-        "processing pod, and put the result beside it. The stack then runs until Ctrl-C.",
+        "processing pod, put the result beside it, and let it move. The stack then runs until Ctrl-C.",
     )
     demo.add_argument("--photo", type=Path, metavar="FILE", help="a photo of your own (default: a damaged portrait)")
     demo.add_argument(
@@ -128,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("demo-output"),
         help="where the pictures go (default: %(default)s)",
     )
-    demo.add_argument("--once", action="store_true", help="end when the picture is there")
+    demo.add_argument("--once", action="store_true", help="end when the pictures are there")
     for command in (up, demo):
         command.add_argument("--api-port", type=int, metavar="PORT", help="port of the API (default: a free one)")
         command.add_argument(

@@ -80,7 +80,7 @@ def engine(s3: Mapping[str, str], namespace: str = NAMESPACE) -> dict[str, Any]:
         "kind": "Engine",
         "metadata": {"name": ENGINE, "namespace": namespace},
         "spec": {
-            "operations": ["Restore"],
+            "operations": ["Restore", "Animate"],
             "image": WORKER_IMAGE,
             "env": variables,
             "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"memory": "3Gi"}},

@@ -1,4 +1,4 @@
-"""What a person sees: steps with their times, and a bar for the restoration; plain lines where there is no terminal."""
+"""What a person sees: steps with their times, and bars for the long ones; plain lines where there is no terminal."""
 
 import threading
 import time

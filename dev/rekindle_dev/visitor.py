@@ -1,4 +1,4 @@
-"""A user of the API, as the frontend is one: uploads, asks for a restoration, follows it, downloads the result."""
+"""A user of the API, as the frontend is one: uploads, asks for work on the photo, follows it, downloads the results."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,10 +9,11 @@ import httpx
 _TIMEOUT = httpx.Timeout(30.0)
 # A stream is silent while nothing changes; the API sends a comment every few seconds.
 _STREAM_TIMEOUT = httpx.Timeout(30.0, read=90.0)
+_ENDS = ("completed", "animation_completed", "animation_failed")
 
 
 class VisitError(RuntimeError):
-    """The API refused something, or a restoration failed. The message says why."""
+    """The API refused something, or an attempt failed. The message says why."""
 
 
 class Visitor:
@@ -46,22 +47,35 @@ class Visitor:
         """
         return str(_accepted(self._http.post(f"/api/v1/photos/{photo_id}/restore", json={"params": {}}))["id"])
 
-    def follow(self, photo_id: str, attempt_id: str, show: Callable[[int, str], None]) -> None:
-        """Follow an attempt by the event stream until it is completed.
+    def animate(self, photo_id: str, restore_id: str) -> str:
+        """Ask for an animation of a restoration's result and return the attempt's id.
+
+        Raises:
+            VisitError: if the API refuses.
+        """
+        wanted = {"restore_id": restore_id, "params": {"resolution": "480p", "durationSeconds": 4}}
+        return str(_accepted(self._http.post(f"/api/v1/jobs/{photo_id}/animate", json=wanted))["id"])
+
+    def follow_restoration(self, photo_id: str, attempt_id: str, show: Callable[[int, str], None]) -> None:
+        """Follow a restoration by the event stream until it is completed.
 
         Raises:
             VisitError: if it fails.
         """
-        # The API ends a stream after some minutes; a new one begins with all that stands.
-        while True:
-            for event, data in self._events(photo_id):
-                told = data.get("attempts", [data])
-                for attempt in (each for each in told if each["restore_id"] == attempt_id):
-                    if event == "completed" and attempt["status"] == "failed":
-                        raise VisitError(f"The restoration failed: {attempt['reason']}: {attempt['message']}")
-                    if event == "completed":
-                        return
-                    show(attempt["percent"] or 0, attempt["stage"] or attempt["status"])
+        ended = self._follow(photo_id, attempt_id, ("restore_id", "attempts"), show)
+        if ended["status"] == "failed":
+            raise VisitError(f"The restoration failed: {ended['reason']}: {ended['message']}")
+
+    def follow_animation(self, photo_id: str, attempt_id: str, show: Callable[[int, str], None]) -> str:
+        """Follow an animation by the event stream until it is completed, and return the signed URL of the video.
+
+        Raises:
+            VisitError: if it fails.
+        """
+        ended = self._follow(photo_id, attempt_id, ("animation_id", "animations"), show)
+        if ended["status"] == "failed":
+            raise VisitError(f"The animation failed: {ended['reason']}: {ended['error']}")
+        return str(ended["video_url"])
 
     def download(self, photo_id: str) -> tuple[bytes, str]:
         """Return the restored photo and its media type.
@@ -70,11 +84,22 @@ class Visitor:
             VisitError: if it cannot be had.
         """
         answer = self._http.get(f"/api/v1/photos/{photo_id}/download-url", params={"key_type": "processed"})
-        # Signed: the token must not go there.
-        photo = httpx.get(_accepted(answer)["url"], timeout=_TIMEOUT)
-        if not photo.is_success:
-            raise VisitError(f"S3 answered {photo.status_code} to the download of the restored photo.")
-        return photo.content, photo.headers.get("content-type", "")
+        return fetch(_accepted(answer)["url"])
+
+    def _follow(
+        self, photo_id: str, attempt_id: str, names: tuple[str, str], show: Callable[[int, str], None]
+    ) -> dict[str, Any]:
+        """Return the event that ends an attempt; `names` are those of its id, and of its like in a snapshot."""
+        own, alike = names
+        # The API ends a stream after some minutes; a new one begins with all that stands.
+        while True:
+            for event, data in self._events(photo_id):
+                for attempt in data.get(alike, [data]):
+                    if attempt.get(own) != attempt_id:
+                        continue
+                    if event in _ENDS:
+                        return dict(attempt)
+                    show(attempt["percent"] or 0, attempt["stage"] or attempt["status"])
 
     def _events(self, photo_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
         with self._http.stream("GET", f"/api/v1/events/{photo_id}", timeout=_STREAM_TIMEOUT) as stream:
@@ -82,6 +107,19 @@ class Visitor:
                 stream.read()
                 _accepted(stream)
             yield from parse_events(stream.iter_lines())
+
+
+def fetch(url: str) -> tuple[bytes, str]:
+    """Return the bytes and the media type behind a signed URL.
+
+    Raises:
+        VisitError: if S3 does not give them.
+    """
+    # Signed: the token must not go there.
+    answer = httpx.get(url, timeout=_TIMEOUT)
+    if not answer.is_success:
+        raise VisitError(f"S3 answered {answer.status_code} to the download of a result.")
+    return answer.content, answer.headers.get("content-type", "")
 
 
 def parse_events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:

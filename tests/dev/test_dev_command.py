@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av
 import pytest
 from PIL import Image
 
@@ -55,12 +56,14 @@ def _wait_for(process: "subprocess.Popen[str]", text: str) -> str:
     pytest.fail(f"it ended without {text!r}:\n{''.join(lines)}\n{process.communicate()[1]}")
 
 
-def test_the_demo_ends_with_pictures_and_leaves_nothing(
+def test_the_demo_ends_with_pictures_and_a_video_and_leaves_nothing(
     command: Command, tmp_path: Path, processes_of: "Marked"
 ) -> None:
     output, errors = command("demo", "--once", "--output", "pictures").communicate(timeout=500)
     assert errors == ""
-    assert "Succeeded" in output
+    assert output.count("Succeeded") == 2
+    with av.open(tmp_path / "pictures" / "animated.mp4") as video:
+        assert next(video.decode(video=0)).height >= 480
     sizes = {}
     for name in ("before", "after", "before-after"):
         with Image.open(tmp_path / "pictures" / f"{name}.jpg") as picture:
