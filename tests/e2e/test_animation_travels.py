@@ -1,4 +1,4 @@
-"""An animation that is asked for while its restoration still runs: the whole way, and when the photo is not restored."""
+"""An animation that is asked for while its restoration runs: the whole way, and when the photo is not restored."""
 
 import io
 import uuid
