@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import random
 import secrets
 import uuid
@@ -19,7 +20,7 @@ from PIL import Image
 from psycopg import sql
 
 from rekindle_api.application import WebSettings, create_app
-from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.states import advance
 from rekindle_api.attempts.transitions import Observation, ResultKeys
 from rekindle_api.migrations.runner import upgrade
@@ -62,6 +63,43 @@ def migrated_url(postgres: "PostgreSQL", template_database: str) -> Iterator[str
 
 
 @dataclass(frozen=True)
+class Event:
+    """One event of a stream."""
+
+    name: str
+    id: str | None
+    data: dict[str, Any]
+
+
+class Stream:
+    """The events of a photo as its page gets them."""
+
+    def __init__(self, reply: httpx.Response) -> None:
+        self.reply = reply
+        self._events = self._parse()
+
+    async def next(self) -> Event:
+        """Wait for the next event."""
+        async with asyncio.timeout(20):
+            return await anext(self._events)
+
+    async def ended(self) -> bool:
+        """Wait for something; tell whether it is the end."""
+        async with asyncio.timeout(20):
+            return await anext(self._events, None) is None
+
+    async def _parse(self) -> AsyncIterator[Event]:
+        fields: dict[str, str] = {}
+        async for line in self.reply.aiter_lines():
+            if line:
+                name, _, value = line.partition(": ")
+                fields[name] = value
+            elif "event" in fields:
+                yield Event(fields["event"], fields.get("id"), json.loads(fields["data"]))
+                fields = {}
+
+
+@dataclass(frozen=True)
 class Account:
     """A user of the service, with a client that sends the token."""
 
@@ -85,6 +123,23 @@ class Account:
         reply = await self.http.post(f"/api/v1/photos/{photo_id}/restore", json=body)
         assert reply.status_code == 202, reply.text
         return str(reply.json()["id"])
+
+    async def animate(self, photo_id: str, restore_id: str | None = None, **params: object) -> str:
+        """Ask for an animation that must be accepted; return the attempt's id."""
+        reply = await self.ask_for_animation(photo_id, {"restore_id": restore_id, "params": params})
+        assert reply.status_code == 202, reply.text
+        return str(reply.json()["id"])
+
+    async def ask_for_animation(self, photo_id: str, body: dict[str, Any]) -> httpx.Response:
+        """Ask for an animation that may be refused."""
+        return await self.http.post(f"/api/v1/photos/{photo_id}/animate", json=body)
+
+    @asynccontextmanager
+    async def following(self, photo_id: str, **headers: str) -> AsyncIterator[Stream]:
+        """Follow what happens to a photo."""
+        async with self.http.stream("GET", f"/api/v1/events/{photo_id}", headers=headers) as reply:
+            assert reply.status_code == 200
+            yield Stream(reply)
 
 
 @dataclass(frozen=True)
@@ -127,10 +182,12 @@ class Api:
         """Tell whether there is no photo, no object and no part of one."""
         return not self.rows("SELECT id FROM photos") and not self.keys() and not self.unfinished_uploads()
 
-    async def observe(self, attempt_id: str, **seen: Any) -> None:
+    async def observe(
+        self, attempt_id: str, table: type[RestoreAttempt] | type[AnimationAttempt] = RestoreAttempt, **seen: Any
+    ) -> None:
         """Do what the bridge does when it sees a resource."""
         async with self.app.state.database.transaction() as session:
-            await advance(session, RestoreAttempt, uuid.UUID(attempt_id), Observation(**seen))
+            await advance(session, table, uuid.UUID(attempt_id), Observation(**seen))
 
     async def complete(self, attempt_id: str, content: bytes = b"restored") -> str:
         """Complete an attempt as a worker and the bridge do; return the key of its result."""
@@ -140,6 +197,16 @@ class Api:
         keys = ResultKeys(result=key, manifest=f"{prefix}/manifest.json")
         await self.observe(attempt_id, status=AttemptStatus.COMPLETED, keys=keys)
         return key
+
+    async def complete_animation(self, attempt_id: str) -> ResultKeys:
+        """Complete an animation as a worker and the bridge do; return where its outputs are."""
+        [[prefix]] = self.rows("SELECT output_prefix FROM animation_attempts WHERE id = %s", attempt_id)
+        made = {name: f"{prefix}/pod/{name}" for name in ("result.mp4", "preview.webp", "poster.jpg")}
+        for name, key in made.items():
+            self.s3.put_object(Bucket=self.bucket, Key=key, Body=name.encode())
+        keys = ResultKeys(made["result.mp4"], f"{prefix}/manifest.json", made["preview.webp"], made["poster.jpg"])
+        await self.observe(attempt_id, AnimationAttempt, status=AttemptStatus.COMPLETED, keys=keys)
+        return keys
 
 
 StartApi = Callable[..., Awaitable[Api]]

@@ -1,14 +1,10 @@
 """Event streams: the state first, then what happens, over any number of streams and lost connections."""
 
 import asyncio
-import json
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from rekindle_api.attempts.models import AttemptStatus
@@ -19,49 +15,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 
 
-@dataclass(frozen=True)
-class Event:
-    name: str
-    id: str | None
-    data: dict[str, Any]
-
-
-class Stream:
-    def __init__(self, reply: httpx.Response) -> None:
-        self.reply = reply
-        self._events = self._parse()
-
-    async def next(self) -> Event:
-        async with asyncio.timeout(20):
-            return await anext(self._events)
-
-    async def ended(self) -> bool:
-        async with asyncio.timeout(20):
-            return await anext(self._events, None) is None
-
-    async def _parse(self) -> AsyncIterator[Event]:
-        fields: dict[str, str] = {}
-        async for line in self.reply.aiter_lines():
-            if line:
-                name, _, value = line.partition(": ")
-                fields[name] = value
-            elif "event" in fields:
-                yield Event(fields["event"], fields.get("id"), json.loads(fields["data"]))
-                fields = {}
-
-
-@asynccontextmanager
-async def following(account: "Account", photo_id: str, **headers: str) -> AsyncIterator[Stream]:
-    async with account.http.stream("GET", f"/api/v1/events/{photo_id}", headers=headers) as reply:
-        assert reply.status_code == 200
-        yield Stream(reply)
-
-
 async def test_a_stream_tells_the_state_then_progress_then_the_end(
     api: "Api", account: "Account", photo_bytes: "PhotoMaker"
 ) -> None:
     photo_id = await account.photo(photo_bytes())
-    async with following(account, photo_id) as stream:
+    async with account.following(photo_id) as stream:
         assert stream.reply.headers["content-type"].startswith("text/event-stream")
         first = await stream.next()
         assert (first.name, first.data) == ("snapshot", {"job_id": photo_id, "attempts": [], "animations": []})
@@ -90,7 +48,7 @@ async def test_an_attempt_without_a_result_ends_as_failed_with_its_reason(
 ) -> None:
     photo_id = await account.photo(photo_bytes())
     attempt_id = await account.restore(photo_id)
-    async with following(account, photo_id) as stream:
+    async with account.following(photo_id) as stream:
         assert (await stream.next()).data["attempts"][0]["status"] == "queued"
 
         await api.observe(attempt_id, status=status, reason="UnreadableImage", message="It is not an image.")
@@ -106,13 +64,13 @@ async def test_an_end_before_the_connection_is_replayed_once(
     attempt_id = await account.restore(photo_id)
     await api.complete(attempt_id)
 
-    async with following(account, photo_id) as stream:
+    async with account.following(photo_id) as stream:
         assert (await stream.next()).name == "snapshot"
         end = await stream.next()
         assert (end.name, end.data["restore_id"]) == ("completed", attempt_id)
         assert end.id is not None
 
-    async with following(account, photo_id, **{"Last-Event-ID": end.id}) as stream:
+    async with account.following(photo_id, **{"Last-Event-ID": end.id}) as stream:
         assert (await stream.next()).name == "snapshot"
         another = await account.restore(photo_id, denoise=0.9)
         assert (await stream.next()).data["restore_id"] == another
@@ -126,7 +84,7 @@ async def test_of_several_ends_the_last_is_replayed_whichever_began_first(
     await api.complete(quick)
     await api.complete(slow)
 
-    async with following(account, photo_id, **{"Last-Event-ID": f"{quick}:2"}) as stream:
+    async with account.following(photo_id, **{"Last-Event-ID": f"{quick}:2"}) as stream:
         assert (await stream.next()).name == "snapshot"
         assert (await stream.next()).data["restore_id"] == slow
 
@@ -138,7 +96,7 @@ async def test_an_earlier_end_is_not_replayed_while_another_attempt_runs(
     await api.complete(await account.restore(photo_id, denoise=0.5))
     running = await account.restore(photo_id, denoise=0.9)
 
-    async with following(account, photo_id) as stream:
+    async with account.following(photo_id) as stream:
         snapshot = await stream.next()
         assert [item["status"] for item in snapshot.data["attempts"]] == ["completed", "queued"]
         await api.observe(running, status=AttemptStatus.PROCESSING, progress_percent=1)
@@ -151,7 +109,7 @@ async def test_many_streams_share_one_database_connection_and_all_get_the_end(
     photo_id = await account.photo(photo_bytes())
     attempt_id = await account.restore(photo_id)
     async with AsyncExitStack() as stack:
-        streams = [await stack.enter_async_context(following(account, photo_id)) for _ in range(60)]
+        streams = [await stack.enter_async_context(account.following(photo_id)) for _ in range(60)]
         assert {(await stream.next()).name for stream in streams} == {"snapshot"}
 
         [[connections]] = api.rows("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
@@ -167,7 +125,7 @@ async def test_a_stream_is_told_only_of_its_own_photo(
     api: "Api", account: "Account", photo_bytes: "PhotoMaker"
 ) -> None:
     followed, other = await account.photo(photo_bytes()), await account.photo(photo_bytes())
-    async with following(account, followed) as stream:
+    async with account.following(followed) as stream:
         await stream.next()
         await api.complete(await account.restore(other))
         mine = await account.restore(followed)
@@ -179,7 +137,7 @@ async def test_what_happened_while_the_listener_was_cut_off_is_told_when_it_is_b
 ) -> None:
     photo_id = await account.photo(photo_bytes())
     attempt_id = await account.restore(photo_id)
-    async with following(account, photo_id) as stream:
+    async with account.following(photo_id) as stream:
         await stream.next()
         cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rekindle-api-events'"
         cut += " AND datname = current_database()"
@@ -197,14 +155,14 @@ async def test_a_stream_ends_after_its_time_and_a_new_one_tells_the_same(
     photo_id = await account.photo(photo_bytes())
 
     for _ in range(2):
-        async with following(account, photo_id) as stream:
+        async with account.following(photo_id) as stream:
             assert (await stream.next()).name == "snapshot"
             assert await stream.ended()
 
 
 async def test_a_server_that_stops_ends_its_streams(api: "Api", account: "Account", photo_bytes: "PhotoMaker") -> None:
     photo_id = await account.photo(photo_bytes())
-    async with following(account, photo_id) as stream:
+    async with account.following(photo_id) as stream:
         await stream.next()
         api.server.should_exit = True
         assert await stream.ended()
@@ -222,9 +180,9 @@ async def test_pages_of_configured_origins_may_follow(start_api: "StartApi", pho
     account = api.account()
     photo_id = await account.photo(photo_bytes())
 
-    async with following(account, photo_id, Origin="https://app.example") as stream:
+    async with account.following(photo_id, Origin="https://app.example") as stream:
         assert stream.reply.headers["access-control-allow-origin"] == "https://app.example"
-    async with following(account, photo_id, Origin="https://evil.example") as stream:
+    async with account.following(photo_id, Origin="https://evil.example") as stream:
         assert "access-control-allow-origin" not in stream.reply.headers
     preflight = await api.http.options(
         f"/api/v1/events/{photo_id}",
