@@ -35,7 +35,6 @@ class Line:
         self._told: dict[str, int] = {}
         self._taken: dict[str, dict[str, str]] = {}
         """By namespace and uid of a job, the Engine whose place it takes although no child of it has been seen."""
-
         self._served: dict[str, int] = {}
         """By owner, the number of the last place that a job of this owner took; the latest owners only."""
         self._numbers = itertools.count(1)

@@ -127,7 +127,8 @@ BAD = [
 
 
 def spec_of(resource: Resource) -> dict[str, Any]:
-    return {"RestoreJob": RESTORE, "AnimationJob": ANIMATION, "Engine": ENGINE_SPEC}[resource.kind]
+    specs: dict[str, dict[str, Any]] = {"RestoreJob": RESTORE, "AnimationJob": ANIMATION, "Engine": ENGINE_SPEC}
+    return specs[resource.kind]
 
 
 @pytest.mark.parametrize(("resource", "path", "value"), GOOD, ids=lambda v: getattr(v, "kind", None))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 TASK, UID = json.loads(os.environ["REKINDLE_TASK"]), os.environ["REKINDLE_POD_UID"]
 LOG = Path(os.environ["REKINDLE_TERMINATION_LOG"])
-EATEN = []
+EATEN: list[bytes] = []
 
 
 def result(prefix):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -102,7 +102,7 @@ def observe(status: JobStatus | None = None, *, spec: dict[str, Any] | None = No
 
 def after(observed: Observed, **changes: Any) -> Observed:
     """The same job once the decision's status is written and something else is observed."""
-    written = observed.job.model_copy(update={"status": reconcile(observed, NOW).status})
+    written = cast("RestoreJob", observed.job).model_copy(update={"status": reconcile(observed, NOW).status})
     return replace(observed, **{"job": written, **changes})
 
 
