@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 from rekindle_crds import AnimationParameters, RestoreParameters
 from rekindle_crds.crd import RESTORE_JOB, Resource
+from rekindle_crds.meta import DNS_SUBDOMAIN
 from rekindle_kubectl.cluster import Cluster
 from rekindle_kubectl.errors import PluginError, UsageError
 from rekindle_kubectl.jobs import parse_name
@@ -23,6 +25,8 @@ def orders_of(options: argparse.Namespace, cluster: Cluster, resource: Resource)
     """
     if options.name is not None and len(options.photos) > 1:
         raise UsageError("--name is for one photo; several get names of their own.")
+    if options.name is not None and not re.fullmatch(DNS_SUBDOMAIN, options.name):
+        raise UsageError(f"--name {options.name!r}: a name has lower-case letters, digits, '-' and '.' only.")
     if options.output is not None and not options.output.is_dir():
         raise UsageError(f"-o {options.output}: there is no such folder.")
     restores = resource is RESTORE_JOB

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import urllib3
 import yaml
@@ -134,7 +134,7 @@ class Cluster:
 
     def _path(self, plural: str, name: str = "") -> str:
         group = "/api/v1" if plural in _CORE else f"/apis/{GROUP}/{VERSION}"
-        return f"{group}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
+        return f"{group}/namespaces/{self.namespace}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
 
     def _json(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Json | None = None) -> Json:
         response = self._open(method, path, query, body)
