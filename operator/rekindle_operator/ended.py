@@ -8,10 +8,13 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+
 from rekindle_operator.cache import Cache, Json
 from rekindle_operator.cluster import ApiError, Cluster
 from rekindle_operator.core.finished import expires_at
 from rekindle_operator.core.kinds import KINDS
+from rekindle_operator.jsonlog import about
 from rekindle_operator.memory import Key
 from rekindle_operator.resources import JOBS, Resource
 from rekindle_operator.workqueue import WorkQueue
@@ -56,7 +59,16 @@ class Ended:
         if status.get("observedGeneration") != metadata.get("generation") or self._cache.alive(metadata["uid"]):
             self._queue.add(key)
         elif any(name in raw["spec"] for name in _TTLS):
-            job = KINDS[key.kind].model.model_validate(raw)
-            expiry = expires_at(job.spec, job.status)
+            expiry = _expiry(key, raw)
             if expiry is not None:
                 self._queue.add_after(key, (expiry - datetime.now(UTC)).total_seconds())
+
+
+def _expiry(key: Key, raw: Json) -> datetime | None:
+    try:
+        job = KINDS[key.kind].model.model_validate(raw)
+    except ValidationError as error:
+        # Stored by another version of the schema: it stays, and holds up no other.
+        logger.warning("job not understood", extra={**about(*key, raw["metadata"]["uid"]), "error": str(error)})
+        return None
+    return expires_at(job.spec, job.status)
