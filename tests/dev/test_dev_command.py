@@ -62,7 +62,7 @@ def test_the_demo_ends_with_pictures_and_a_video_and_leaves_nothing(
     output, errors = command("demo", "--once", "--output", "pictures").communicate(timeout=500)
     assert errors == ""
     assert output.count("Succeeded") == 2
-    with av.open(tmp_path / "pictures" / "animated.mp4") as video:
+    with av.open(tmp_path / "pictures" / "animated.mp4", "r") as video:
         assert next(video.decode(video=0)).height >= 480
     sizes = {}
     for name in ("before", "after", "before-after"):

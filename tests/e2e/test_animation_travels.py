@@ -36,7 +36,7 @@ def events_until_the_end(http: httpx.Client, photo_id: str) -> list[tuple[str, d
 
 def first_frame(video: bytes) -> tuple[str, int, int]:
     """Return codec, width and height of a video that decodes."""
-    with av.open(io.BytesIO(video)) as container:
+    with av.open(io.BytesIO(video), "r") as container:
         assert "mp4" in container.format.name
         frame = next(container.decode(video=0))
         return container.streams.video[0].codec_context.name, frame.width, frame.height
