@@ -100,8 +100,12 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_follow_and_to_cancel_it(
     assert process.returncode == 130
     assert "run the same command again" in out
     assert "kubectl rekindle cancel rjob/long" in out
-    assert "at work" in eventually(lambda: plugin("logs", "long"))
+    follower = plugin.start("logs", "-f", "long")
+    assert follower.stdout is not None
+    assert follower.stdout.readline() == "at work\n"
     assert "is being cancelled" in plugin("cancel", "long")
+    follower.communicate(timeout=60)
+    assert follower.returncode == 0
     eventually(lambda: api.job("long")["status"]["phase"] == "Cancelled")
 
 
