@@ -66,6 +66,8 @@ class AnimationAttemptReply(BaseModel):
     progress: Progress | None = None
     reason: str | None = None
     message: str | None = None
+    finished_at: datetime | None = None
+    warnings: list[str] = []
 
 
 class ProcessingJobReply(BaseModel):
@@ -155,6 +157,8 @@ def animation_reply(attempt: AnimationAttempt, urls: Mapping[str, str]) -> Anima
         progress=progress(attempt),
         reason=attempt.reason,
         message=attempt.message,
+        finished_at=attempt.finished_at,
+        warnings=attempt.warnings,
     )
 
 
