@@ -2,12 +2,14 @@
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rekindle_api.attempts.models import AttemptStatus
+from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.repository import AttemptRepository
 
 if TYPE_CHECKING:
     from tests.api.conftest import Account, Api, PhotoMaker, Soon, StartApi
@@ -145,6 +147,27 @@ async def test_what_happened_while_the_listener_was_cut_off_is_told_when_it_is_b
         await api.complete(attempt_id)
 
         assert (await stream.next()).name == "completed"
+
+
+async def test_one_photo_that_cannot_be_read_silences_no_other(
+    account: "Account", photo_bytes: "PhotoMaker", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = await account.photo(photo_bytes()), await account.photo(photo_bytes())
+    read = AttemptRepository.for_streams
+    ill = True
+
+    async def unforeseen(repository: AttemptRepository[RestoreAttempt], ids: Sequence[uuid.UUID]) -> list[Any]:
+        if ill and uuid.UUID(broken) in ids:
+            raise RuntimeError("a row that nobody foresaw")
+        return await read(repository, ids)
+
+    monkeypatch.setattr(AttemptRepository, "for_streams", unforeseen)
+    async with account.following(broken) as silent, account.following(sound) as stream:
+        assert (await stream.next()).name == "snapshot"
+        attempt_id = await account.restore(sound)
+        assert (await stream.next()).data["restore_id"] == attempt_id
+        ill = False
+        assert (await silent.next()).name == "snapshot"
 
 
 async def test_a_stream_ends_after_its_time_and_a_new_one_tells_the_same(
