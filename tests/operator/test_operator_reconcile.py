@@ -9,17 +9,21 @@ import pytest
 from rekindle_crds import (
     Engine,
     JobStatus,
+    Operation,
     Phase,
     Progress,
     ProgressLine,
     Reason,
     RestoreJob,
     SourceLocation,
+    Speed,
     Task,
     TerminationMessage,
 )
+from rekindle_crds.engine import EngineStatus
 from rekindle_operator.core.child import child_manifest, child_name
 from rekindle_operator.core.decision import Confirm, CreateChild, DeleteChild, ForceDeletePod, ReadTail
+from rekindle_operator.core.engine_status import faster_or_slower
 from rekindle_operator.core.engines import template_of
 from rekindle_operator.core.events import notices
 from rekindle_operator.core.kinds import RESTORE_JOB
@@ -503,6 +507,34 @@ def test_a_new_stage_is_written_at_once_and_a_new_percentage_every_five_seconds(
     assert reconcile(observed, NOW + timedelta(seconds=3)).status.progress == Progress(percent=20, stage="repair")
     staged = replace(observed, progress={"uid-1": ProgressLine(percent=20, stage="encode")})
     assert reconcile(staged, NOW).status.progress == Progress(percent=20, stage="encode")
+
+
+def test_the_time_of_completion_follows_from_the_measured_speed_and_then_stays():
+    def measured(speed: int) -> Engine:
+        status = EngineStatus(speeds=[Speed(operation=Operation.RESTORE, milliseconds_per_megapixel=speed)])
+        return engine().model_copy(update={"status": status})
+
+    line = ProgressLine(percent=10, stage="denoise", source_pixels=6_000_000)
+    observed = observe(
+        RUNNING_STATUS,
+        engines=(measured(2000),),
+        children=(child(),),
+        pods=(running(seconds=5),),
+        progress={"uid-1": line},
+    )
+    told = reconcile(observed, NOW).status
+    assert told.progress is not None
+    assert told.progress.estimated_completion_time == NOW + timedelta(seconds=12 - 5)
+    slower = replace(observed, job=job(told), engines=(measured(9000),))
+    assert reconcile(slower, NOW).status == told
+    unmeasured = reconcile(replace(observed, engines=(engine(),)), NOW).status
+    assert unmeasured.progress == Progress(percent=10, stage="denoise")
+
+
+def test_the_latest_results_count_most_for_the_speed_of_an_engine():
+    first = faster_or_slower(None, 6_000, 6_000_000)
+    assert first == 1000
+    assert first < faster_or_slower(first, 12_000, 6_000_000) < 2000
 
 
 def test_a_refusal_that_may_pass_is_waited_for_longer_each_time_and_a_final_one_fails():
