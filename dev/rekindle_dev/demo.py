@@ -10,6 +10,7 @@ from rekindle_dev.stack import Stack
 from rekindle_dev.visitor import Visitor, fetch
 
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+_POSTER = "animated-poster.jpg"
 _TABLE = ("get", "restorejobs,animationjobs,engines")
 
 
@@ -41,7 +42,7 @@ def tell(stack: Stack, screen: Screen, photo: Path | None, output: Path) -> None
         with screen.step("Put before and after into one picture"):
             save_before_after(before, after, picture)
     screen.heading(f"Before and after: {picture}")
-    screen.heading(f"Animated: {video}")
+    screen.heading(f"Animated: {video}  (poster: {output / _POSTER})")
     _show_resources(stack, screen)
 
 
@@ -58,12 +59,14 @@ def _restore(visitor: Visitor, screen: Screen, photo_id: str, output: Path) -> t
 
 
 def _animate(visitor: Visitor, screen: Screen, restored: tuple[str, str], video: Path) -> None:
-    """Write the animation of a photo's restoration into `video`."""
+    """Write the animation of a photo's restoration into `video`, and its poster beside it."""
     photo_id, restore_id = restored
     with screen.bar("Animate the restored photo in another pod") as show:
-        url = visitor.follow_animation(photo_id, visitor.animate(photo_id, restore_id), show)
-    with screen.step("Download the animation"):
+        animation_id = visitor.animate(photo_id, restore_id)
+        url = visitor.follow_animation(photo_id, animation_id, show)
+    with screen.step("Download the animation and its poster"):
         video.write_bytes(fetch(url)[0])
+        video.with_name(_POSTER).write_bytes(visitor.poster(photo_id, animation_id))
 
 
 def _show_resources(stack: Stack, screen: Screen) -> None:

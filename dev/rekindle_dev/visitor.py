@@ -86,6 +86,18 @@ class Visitor:
         answer = self._http.get(f"/api/v1/photos/{photo_id}/download-url", params={"key_type": "processed"})
         return fetch(_accepted(answer)["url"])
 
+    def poster(self, photo_id: str, animation_id: str) -> bytes:
+        """Return the still picture of an animation.
+
+        Raises:
+            VisitError: if it cannot be had.
+        """
+        made = _accepted(self._http.get(f"/api/v1/jobs/{photo_id}"))["animation_attempts"]
+        url = next((each["thumb_url"] for each in made if each["id"] == animation_id), None)
+        if url is None:
+            raise VisitError("The animation has no poster.")
+        return fetch(url)[0]
+
     def _follow(
         self, photo_id: str, attempt_id: str, names: tuple[str, str], show: Callable[[int, str], None]
     ) -> dict[str, Any]:
