@@ -21,6 +21,7 @@ from psycopg import sql
 
 from rekindle_api.application import WebSettings, create_app
 from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.repository import A
 from rekindle_api.attempts.states import advance
 from rekindle_api.attempts.transitions import Observation, ResultKeys
 from rekindle_api.migrations.runner import upgrade
@@ -183,7 +184,7 @@ class Api:
         return not self.rows("SELECT id FROM photos") and not self.keys() and not self.unfinished_uploads()
 
     async def observe(
-        self, attempt_id: str, table: type[RestoreAttempt] | type[AnimationAttempt] = RestoreAttempt, **seen: Any
+        self, attempt_id: str, table: type[A] | type[RestoreAttempt] = RestoreAttempt, **seen: Any
     ) -> None:
         """Do what the bridge does when it sees a resource."""
         async with self.app.state.database.transaction() as session:
