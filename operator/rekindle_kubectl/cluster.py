@@ -18,7 +18,7 @@ from kubernetes.config.config_exception import ConfigException
 
 from rekindle_crds import GROUP, VERSION
 from rekindle_crds.crd import Resource
-from rekindle_kubectl.errors import ClusterError, PluginError
+from rekindle_kubectl.errors import ClusterError, NotInstalledError, PluginError
 from rekindle_kubectl.jobs import Job, Json, not_found, parse_name, read, refer
 
 PODS, EVENTS = "pods", "events"
@@ -83,7 +83,7 @@ class Cluster:
         try:
             return read({"kind": resource.kind, **self.get(resource.plural, name)})
         except ClusterError as error:
-            if error.status != 404 or name not in str(error):
+            if error.status != 404 or isinstance(error, NotInstalledError):
                 raise
             return None
 
@@ -170,15 +170,17 @@ class Cluster:
     def _refused(self, method: str, path: str, response: RESTResponse) -> ClusterError:
         text = response.read().decode(errors="replace")
         try:
-            said = str(json.loads(text).get("message", text))
+            status = json.loads(text)
+            said, of_api = str(status.get("message", text)), status.get("kind") == "Status"
         except (ValueError, AttributeError):
-            said = text.strip()
+            said, of_api = text.strip(), False
         if response.status == 401:
             said = f"The API server at {self.server} does not know these credentials; log in to the cluster again."
         elif response.status == 403:
             said = f"You may not do this: {said}. Ask your cluster's admin; docs/kubectl.md lists the rights it takes."
-        elif response.status == 404 and "could not find the requested resource" in said:
-            said = f"This cluster does not know Rekindle's resources ({path}): is Rekindle installed?"
+        elif response.status == 404 and (not of_api or "could not find the requested resource" in said):
+            said = f"The cluster at {self.server} has no {path}: are Rekindle's CustomResourceDefinitions installed?"
+            return NotInstalledError(404, said)
         return ClusterError(response.status, said or f"{method} {path}: HTTP {response.status}")
 
 

@@ -26,5 +26,9 @@ class ClusterError(PluginError):
         return self.status in {0, 408, 429} or self.status >= 500
 
 
+class NotInstalledError(ClusterError):
+    """The cluster does not know the custom resources."""
+
+
 class StorageError(PluginError):
     """S3 refused a request, or gave no answer."""

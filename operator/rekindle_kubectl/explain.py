@@ -39,6 +39,7 @@ class Situation:
 
     job: Job
     engine: Engine | None = None
+    """The Engine that was chosen or asked for, or else the default."""
     upstream: Job | None = None
     """The RestoreJob whose result an animation is made of."""
     events: Sequence[Occurrence] = ()
@@ -161,7 +162,7 @@ def _names(situation: Situation) -> Names:
             where = f"s3://{job.spec.source.bucket}/{job.spec.source.key}"
     return Names(
         job=reference(job),
-        engine=job.status.engine_name or job.spec.engine_name or "NAME",
+        engine=_engine_name(situation) or "NAME",
         operation="Animate" if isinstance(job, AnimationJob) else "Restore",
         pod=job.status.attempts[-1].pod_name if job.status.attempts else f"-l rekindle.dev/job-uid={job.metadata.uid}",
         source=where,
@@ -182,7 +183,7 @@ def _facts(situation: Situation, now: datetime) -> list[Fact]:
     job = situation.job
     return [
         Fact("Notice", _notices(job)),
-        Fact("Engine", _engine(job, situation.engine)),
+        Fact("Engine", _engine(situation)),
         Fact("Progress", _progress(job, now)),
         Fact("Result", _result(job)),
         Fact("Attempts", _attempts(job, now)),
@@ -203,10 +204,15 @@ def _notices(job: Job) -> tuple[str, ...]:
     return ()
 
 
-def _engine(job: Job, engine: Engine | None) -> tuple[str, ...]:
-    if job.status.phase is not None and job.status.phase.finished:
+def _engine_name(situation: Situation) -> str | None:
+    job, engine = situation.job, situation.engine
+    return job.status.engine_name or job.spec.engine_name or (engine.metadata.name if engine is not None else None)
+
+
+def _engine(situation: Situation) -> tuple[str, ...]:
+    phase, engine, name = situation.job.status.phase, situation.engine, _engine_name(situation)
+    if phase is not None and phase.finished:
         return ()
-    name = job.status.engine_name or job.spec.engine_name
     if engine is None:
         return (f"{name}: not found",) if name is not None else ()
     status, limit = engine.status, engine.spec.max_running
@@ -257,9 +263,11 @@ def _attempts(job: Job, now: datetime) -> tuple[str, ...]:
         lines.append(f"({hidden} earlier)")
     for attempt in status.attempts[-_SHOWN_ATTEMPTS:]:
         lines += _attempt(attempt, now)
-    failures, limit = status.failures or 0, job.spec.backoff_limit
-    if status.attempts and (status.phase is None or status.phase != Phase.SUCCEEDED):
-        lines.append(f"{min(failures, limit)} of {limit} retries used")
+    finished = status.phase is not None and status.phase.finished
+    if status.attempts and status.phase != Phase.SUCCEEDED:
+        # A failure is followed by a retry, but for the one that ends the job.
+        retries = max(0, (status.failures or 0) - finished)
+        lines.append(f"{min(retries, job.spec.backoff_limit)} of {job.spec.backoff_limit} retries used")
     if status.disruptions:
         lines[-1] += f"; {status.disruptions} disrupted, which cost no retry"
     return tuple(lines)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from rekindle_crds import AnimationJob, Engine
+from rekindle_crds import AnimationJob, Engine, Operation
 from rekindle_crds.crd import ENGINE, RESTORE_JOB
 from rekindle_kubectl.cluster import EVENTS, Cluster
 from rekindle_kubectl.errors import ClusterError
@@ -45,17 +45,22 @@ def _situation(options: argparse.Namespace, cluster: Cluster, job: Job) -> Situa
 
 
 def _engine(cluster: Cluster, job: Job, unread: list[str]) -> Engine | None:
+    """Return the Engine that a job names, or the one that it gets when it names none."""
     name = job.status.engine_name or job.spec.engine_name
-    if name is None:
-        return None
     try:
-        return Engine.model_validate(cluster.get(ENGINE.plural, name))
+        if name is not None:
+            return Engine.model_validate(cluster.get(ENGINE.plural, name))
+        engines = [Engine.model_validate(body) for body in cluster.items(ENGINE.plural)[0]]
     except ClusterError as error:
         if error.status != 404:
-            unread.append(f"Engine {name}: {error}")
+            unread.append(f"Engine: {error}")
+        return None
     except ValidationError:
-        unread.append(f"Engine {name}: of a form that this version does not understand")
-    return None
+        unread.append("Engine: of a form that this version does not understand")
+        return None
+    operation = Operation.ANIMATE if isinstance(job, AnimationJob) else Operation.RESTORE
+    defaults = [engine for engine in engines if engine.spec.default and operation in engine.spec.operations]
+    return min(defaults, key=lambda engine: str(engine.metadata.creation_timestamp), default=None)
 
 
 def _events(cluster: Cluster, job: Job, unread: list[str]) -> list[Occurrence]:

@@ -97,6 +97,13 @@ def test_an_api_server_that_does_not_answer_is_told(plugin, kubeconfig):
     assert "The API server at https://127.0.0.1:1 does not answer: connection refused." in said
 
 
+def test_a_cluster_without_the_custom_resources_is_told(plugin, control_plane, kubeconfig):
+    elsewhere = kubeconfig(server=f"{control_plane.server}/nothing")
+    for command in (["why", "x"], ["top", "--once"], ["restore", "s3://photos/a.jpg", "--no-wait"]):
+        said = plugin(*command, "--kubeconfig", elsewhere, code=1)
+        assert "are Rekindle's CustomResourceDefinitions installed?" in said
+
+
 def test_credentials_that_the_cluster_does_not_know_are_told(plugin, kubeconfig):
     said = plugin("why", "x", "--kubeconfig", kubeconfig(user={"token": "wrong"}), code=1)
     assert "does not know these credentials" in said

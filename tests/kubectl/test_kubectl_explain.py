@@ -123,8 +123,11 @@ def test_when_all_retries_are_used_the_last_attempt_says_what_to_mend_before_the
     assert "3 of 3 retries used" in text
 
 
-def test_no_retry_is_recommended_where_it_cannot_help():
-    explanation, _ = told(job=job(ended(Phase.FAILED, Reason.UNREADABLE_IMAGE)))
+def test_no_retry_is_recommended_where_it_cannot_help_and_none_was_used():
+    attempts = [attempt(1, Reason.UNREADABLE_IMAGE, 11)]
+    status = ended(Phase.FAILED, Reason.UNREADABLE_IMAGE, attempt=1, attempts=attempts, failures=1)
+    explanation, text = told(job=job(status))
+    assert "0 of 3 retries used" in text
     assert not any("kubectl rekindle retry" in step for step in explanation.steps)
 
 

@@ -1,4 +1,4 @@
-"""`why`, `top`, `logs`, `cancel`, `suspend`, `resume`, `retry`: on a real API server, with statuses written for them."""
+"""`why`, `top`, `logs`, `cancel`, `suspend`, `resume`, `retry`: a real API server, statuses made for the tests."""
 
 import json
 import os
@@ -8,8 +8,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import yaml
 
 from rekindle_crds import Attempt, Condition, JobStatus, Phase, Waiting
 from rekindle_crds.status import Progress
@@ -102,8 +104,9 @@ def _take_terminal() -> None:
 
 
 def test_why_reads_engine_events_and_the_restoration_behind_an_animation(plugin, api):
-    api.engine("swift", {"running": 2, "waiting": 1}, maxRunning=2)
-    made = api.restore_job("still", waiting("EngineFull", position=1), engineName="swift")
+    api.engine("swift", {"running": 2, "waiting": 1}, maxRunning=2, default=True)
+    api.engine("other")
+    made = api.restore_job("still", waiting("EngineFull", position=1))
     api.animation_job("moves", waiting("WaitingForRestoreJob"), source={"restoreJobName": "still"})
     event = {
         "apiVersion": "events.k8s.io/v1",
@@ -148,6 +151,31 @@ def test_why_works_with_the_right_to_read_jobs_alone(plugin, api, control_plane,
     assert "rjob/a  Pending: EngineFull" in said
     assert "Not read" in said
     assert "Events: You may not do this" in said
+
+
+@pytest.mark.slow
+def test_the_role_of_the_docs_is_enough_for_every_command(plugin, api, control_plane, bucket, tmp_path):
+    page = Path(__file__).parents[2].joinpath("docs/kubectl.md").read_text()
+    role = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    api.apply(role)
+    config = json.loads(control_plane.kubectl("config", "view", "--raw", "--flatten", "-o", "json"))
+    api.kubectl("create", "serviceaccount", "user")
+    account = f"--serviceaccount={api.namespace}:user"
+    api.kubectl("create", "rolebinding", "user", f"--role={role['metadata']['name']}", account)
+    config["users"][0]["user"] = {"token": api.kubectl("create", "token", "user").strip()}
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    plugin.environment["KUBECONFIG"] = str(tmp_path / "kubeconfig")
+    api.engine("swift", default=True)
+    plugin("restore", f"s3://{bucket}/a.jpg", "--name", "a", "--no-wait")
+    plugin("animate", "rjob/a", "--name", "b", "--no-wait")
+    assert "still going on" in plugin("restore", f"s3://{bucket}/a.jpg", "--name", "a", "--timeout", "1s", code=1)
+    assert "rjob/a" in plugin("top", "--once")
+    assert "Not read" not in plugin("why", "a")
+    assert "no container has started" in plugin("logs", "a", code=1)
+    plugin("suspend", "a")
+    plugin("cancel", "a", "b")
+    api.set_status("restorejob", "a", ended(Phase.CANCELLED, "Cancelled"))
+    plugin("retry", "a")
 
 
 def test_top_prints_one_table_of_what_has_not_ended_and_of_all_on_request(plugin, api):
