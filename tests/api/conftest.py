@@ -21,7 +21,6 @@ from psycopg import sql
 
 from rekindle_api.application import WebSettings, create_app
 from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
-from rekindle_api.attempts.repository import A
 from rekindle_api.attempts.states import advance
 from rekindle_api.attempts.transitions import Observation, ResultKeys
 from rekindle_api.migrations.runner import upgrade
@@ -183,9 +182,7 @@ class Api:
         """Tell whether there is no photo, no object and no part of one."""
         return not self.rows("SELECT id FROM photos") and not self.keys() and not self.unfinished_uploads()
 
-    async def observe(
-        self, attempt_id: str, table: type[A] | type[RestoreAttempt] = RestoreAttempt, **seen: Any
-    ) -> None:
+    async def observe(self, attempt_id: str, table: type[Any] = RestoreAttempt, **seen: Any) -> None:
         """Do what the bridge does when it sees a resource."""
         async with self.app.state.database.transaction() as session:
             await advance(session, table, uuid.UUID(attempt_id), Observation(**seen))

@@ -175,7 +175,8 @@ class Resources:
                 )
             try:
                 _refuse(response.status, response.reason or "")
-                while line := await asyncio.wait_for(response.content.readline(), silence_seconds):
+                # Not wait_for: in Python 3.11 it takes a line that is there for the answer to a cancellation.
+                while line := await _within(silence_seconds, response.content.readline()):
                     yield _event(line)
             finally:
                 response.close()
@@ -191,6 +192,11 @@ class Resources:
         except (ClientError, TimeoutError, OSError) as error:
             return Answer(0, _told(error))
         return Answer(200, resource=resource)
+
+
+async def _within(seconds: float, reading: Awaitable[bytes]) -> bytes:
+    async with asyncio.timeout(seconds):
+        return await reading
 
 
 def _refuse(code: int, reason: str) -> None:

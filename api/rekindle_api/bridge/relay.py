@@ -67,7 +67,8 @@ class Relay:
                     self._running.add(task)
                     task.add_done_callback(self._ended)
                 try:
-                    await asyncio.wait_for(self.wake.wait(), self._settings.bridge_poll_seconds)
+                    async with asyncio.timeout(self._settings.bridge_poll_seconds):
+                        await self.wake.wait()
                 except TimeoutError:
                     continue
         finally:

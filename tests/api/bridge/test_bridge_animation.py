@@ -11,9 +11,11 @@ import pytest
 from kubernetes.aio import client
 
 from rekindle_api.attempts.models import AnimationAttempt, RestoreAttempt
+from rekindle_api.attempts.service import delete_attempt
 from rekindle_api.bridge.cluster import Cluster
 from rekindle_api.bridge.relay import Relay
 from rekindle_api.bridge.resources import MAX_START_SECONDS
+from rekindle_api.outbox.models import AttemptKind
 from rekindle_api.outbox.repository import OutboxRepository
 from rekindle_crds import GROUP, VERSION, Label, Phase
 
@@ -230,6 +232,41 @@ async def test_a_restoration_that_is_being_animated_keeps_its_resource_and_its_r
     assert left.restore_id is None
 
 
+@pytest.mark.parametrize("kind", AttemptKind)
+async def test_a_result_is_looked_for_in_the_bucket_of_its_attempt(world: "World", kind: AttemptKind) -> None:
+    attempt = await world.ask(kind)
+    async with world.bridge():
+        await world.created(attempt)
+        world.storage.bucket = "another-bucket-since"
+        await world.report(attempt, world.ended(Phase.SUCCEEDED, "Completed", result=world.result(attempt)))
+        await world.seen(attempt, "completed")
+
+
+async def test_a_cancelled_animation_is_cancelled_in_the_cluster(world: "World") -> None:
+    async with world.bridge():
+        animation = await world.animate()
+        await world.created(animation)
+        await world.carried_out(animation)
+        async with world.database.transaction() as session:
+            await delete_attempt(session, AnimationAttempt, animation.owner_id, animation.job_id, animation.id)
+
+        async def cancelling() -> bool:
+            return (await world.created(animation))["spec"]["cancel"] is True
+
+        await world.until(cancelling)
+        await world.report(animation, world.ended(Phase.CANCELLED, "Cancelled"))
+        await world.seen(animation, "cancelled")
+
+
+async def test_what_the_operator_says_of_the_restoration_ends_the_animation(world: "World") -> None:
+    async with world.bridge():
+        animation = await world.animate(await world.restore())
+        await world.created(animation)
+        await world.report(animation, world.ended(Phase.FAILED, "RestoreJobFailed", "The RestoreJob failed."))
+        row = await world.seen(animation, "failed")
+    assert (row.reason, row.message) == ("RestoreJobFailed", "The RestoreJob failed.")
+
+
 @asynccontextmanager
 async def _parked(world: "World", attempt: AnimationAttempt, namespace: str) -> AsyncIterator[None]:
     """Run a relay for a namespace that there is not, from when it has set the attempt's order aside."""
@@ -254,9 +291,9 @@ async def test_a_parked_order_is_carried_out_without_a_restart_once_its_cause_is
     animation = await world.animate()
     namespace, core = f"later-{secrets.token_hex(4)}", client.CoreV1Api(world.objects.api_client)
     async with _parked(world, animation, namespace):
-        await core.create_namespace({"metadata": {"name": namespace}})
+        await core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace)))
         await world.carried_out(animation)
-    made = await world.objects.get_namespaced_custom_object(
+    made: Any = await world.objects.get_namespaced_custom_object(
         GROUP, VERSION, namespace, world.kind(animation).resource.plural, world.name(animation)
     )
     assert made["spec"]["source"]["key"] == animation.source_key
@@ -276,7 +313,7 @@ async def test_a_parked_order_fails_when_its_job_would_have_had_to_start(world: 
 async def test_an_order_past_its_start_deadline_fails_with_the_last_answer(
     world: "World", kind: type[RestoreAttempt] | type[AnimationAttempt]
 ) -> None:
-    attempt = await (world.restore() if kind is RestoreAttempt else world.animate())
+    attempt: Any = await (world.restore() if kind is RestoreAttempt else world.animate())
     order = await world.order(attempt)
     await world.change(order, attempts=12, parked_at=attempt.created_at, last_error="403: forbidden by quota")
     await world.change(attempt, created_at=LONG_AGO)
