@@ -171,23 +171,6 @@ async def test_refusals_set_an_order_aside_until_the_bridge_starts_again(world: 
         await world.carried_out(attempt)
 
 
-async def test_an_order_that_was_set_aside_is_tried_again_after_a_while(world: "World") -> None:
-    settings = world.settings.model_copy(update={"bridge_park_after": 1, "bridge_resume_seconds": 0.3})
-    attempt = await world.restore()
-
-    async def tried_again() -> bool:
-        order = await world.order(attempt)
-        return order is not None and order.attempts >= 3
-
-    async with Cluster.connect("no-such-namespace", 10) as elsewhere:
-        relay = Relay(world.database, elsewhere, world.recorder(), world.metrics, settings)
-        running = asyncio.create_task(relay.run())
-        await world.until(tried_again)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-    assert world.metrics.orders.labels("restore", "create", "parked")._value.get() >= 2
-
-
 async def test_an_order_that_was_set_aside_can_be_cancelled(world: "World") -> None:
     attempt = await world.restore()
     order = await world.order(attempt)
