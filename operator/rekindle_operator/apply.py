@@ -1,13 +1,13 @@
 """Doing what was decided: the only place that writes to the cluster, apart from Events."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from rekindle_crds import JobStatus, Label, Reason
 from rekindle_operator.budget import Budget
 from rekindle_operator.cache import Cache
-from rekindle_operator.cluster import MERGE_PATCH, ApiError, Cluster, Json
+from rekindle_operator.cluster import MERGE_PATCH, STRATEGIC_MERGE_PATCH, ApiError, Cluster, Json
 from rekindle_operator.core.child import child_manifest
 from rekindle_operator.core.decision import (
     Action,
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _TAIL = {"container": CONTAINER, "tailLines": "60", "limitBytes": "65536"}
 _TAIL_TIMEOUT = 5.0
+_FORCE_PERIOD = timedelta(seconds=30)
 
 
 class Applier:
@@ -67,6 +68,9 @@ class Applier:
             if error.status != 422:
                 raise
             ending = invalid_status(observed, error.message, _now())
+        for child in observed.children:
+            if not child.ended and not child.deleting:
+                await self._delete_child(key, DeleteChild(child.name, child.uid))
         patch = merge_patch(observed.status.wire(), ending.wire())
         return ending if await self._patch_status(key, observed, patch) else None
 
@@ -98,7 +102,7 @@ class Applier:
         except ApiError as error:
             if error.status not in {404, 409}:
                 raise
-            await self._refresh(key)
+            await self._refresh(key, observed.metadata.uid)
             return False
         self._cache.apply(resource, raw)
         return True
@@ -177,12 +181,28 @@ class Applier:
         except ApiError as error:
             if error.status not in {404, 409}:
                 raise
-        self._cache.release(key)
+        if self._cache.uid(key) == uid:
+            self._cache.release(key)
 
     async def _force_delete(self, key: Key, action: ForceDeletePod) -> None:
-        body = {"gracePeriodSeconds": 0, "preconditions": {"uid": action.uid}}
+        """Remove a pod for which no kubelet answers, at most once in half a minute.
+
+        The Job controller gives up only a pod that has ended, so it is marked as such first, as Kubernetes' own pod
+        garbage collector does for a node that does not exist any more.
+        """
+        forced, path = self._cache.memory(key).forced, PODS.path(key.namespace, action.name)
+        now = _now()
+        if action.uid in forced and now < forced[action.uid] + _FORCE_PERIOD:
+            return
+        forced[action.uid] = now
+        words = "The node did not stop the pod."
+        lost = {"type": "DisruptionTarget", "status": "True", "reason": Reason.NODE_LOST, "message": words}
+        status = {"phase": "Failed", "conditions": [lost | {"lastTransitionTime": f"{now:%Y-%m-%dT%H:%M:%SZ}"}]}
+        body = {"metadata": {"uid": action.uid}, "status": status}
         try:
-            await self._cluster.write("DELETE", PODS.path(key.namespace, action.name), body)
+            await self._cluster.write("PATCH", f"{path}/status", body, STRATEGIC_MERGE_PATCH)
+            body = {"gracePeriodSeconds": 0, "preconditions": {"uid": action.uid}}
+            await self._cluster.write("DELETE", path, body)
         except ApiError as error:
             if error.status not in {404, 409}:
                 raise
@@ -239,7 +259,7 @@ class Applier:
         pods, _ = await self._cluster.list(PODS.path(key.namespace), selector)
         self._cache.confirm(key, children, pods, version)
 
-    async def _refresh(self, key: Key) -> None:
+    async def _refresh(self, key: Key, uid: str) -> None:
         resource = JOBS[key.kind]
         try:
             raw = await self._cluster.get(resource.path(key.namespace, key.name))
@@ -247,7 +267,7 @@ class Applier:
             if error.status != 404:
                 raise
             known = self._cache.job(key)
-            if known is not None:
+            if known is not None and known["metadata"]["uid"] == uid:
                 self._cache.apply(resource, known, deleted=True)
         else:
             self._cache.apply(resource, raw)

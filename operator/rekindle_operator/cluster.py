@@ -29,6 +29,7 @@ from rekindle_operator.metrics import Metrics
 Json = dict[str, Any]
 
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 _PAGE = 500
 _HEADERS = {"Accept": "application/json"}
 _LONGEST_RETRY_AFTER = 60.0

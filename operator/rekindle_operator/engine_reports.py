@@ -44,6 +44,11 @@ class EngineReports:
         self._files: dict[str, _File] = {}
         self._speeds: dict[tuple[str, str], dict[Operation, float]] = {}
 
+    def forget(self) -> None:
+        """Remember no more than a process that has just started."""
+        self._files.clear()
+        self._speeds.clear()
+
     def note(self, observed: Observed, status: JobStatus) -> None:
         """Take in how fast an Engine was, when a job has just succeeded."""
         if status.phase != Phase.SUCCEEDED or status.result is None or status.engine_name is None:

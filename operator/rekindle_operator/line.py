@@ -39,6 +39,11 @@ class Line:
         """By owner, the number of the last place that a job of this owner took; the latest owners only."""
         self._numbers = itertools.count(1)
 
+    def forget(self) -> None:
+        """Remember no more than a process that has just started."""
+        for part in (self._lines, self._told, self._taken, self._served):
+            part.clear()
+
     def turn(self, key: Key, job: JobResource) -> Turn:
         """Return the turn of a job; one that no limit concerns may run."""
         engines = self._cache.engines(key.namespace)
@@ -49,7 +54,7 @@ class Line:
         if limits.namespace is None and engine.metadata.name not in limits.engines:
             return Turn()
         line = self._line(key.namespace, limits)
-        if job.metadata.uid in self._taken.get(key.namespace, {}):
+        if self._taken.get(key.namespace, {}).get(job.metadata.uid) == engine.metadata.name:
             return Turn()
         # A job that does not stand in the line yet is refused: it is looked at again once it does.
         full = Reason.ENGINE_FULL if engine.metadata.name in limits.engines else Reason.NAMESPACE_FULL
@@ -99,7 +104,7 @@ class Line:
                     places.append(Place(child.engine, owner))
             elif refusal is not None and now < refusal.retry_at:
                 again.append(refusal.retry_at)
-            elif uid in taken:
+            elif uid in taken and self._engine(key, job) == taken[uid]:
                 kept[uid] = taken[uid]
                 places.append(Place(taken[uid], owner))
             elif (engine := self._engine(key, job)) is not None:

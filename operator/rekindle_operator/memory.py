@@ -23,6 +23,8 @@ class Memory:
     refusal: Refusal | None = None
     tails: dict[str, tuple[str, ...]] = field(default_factory=dict)
     progress: dict[str, ProgressLine] = field(default_factory=dict)
+    forced: dict[str, datetime] = field(default_factory=dict)
+    """When pods were removed by force, by their uids."""
     trouble: Trouble | None = None
     progress_written_at: datetime | None = None
     position_written_at: datetime | None = None

@@ -187,6 +187,8 @@ class Operator:
         """
         await self._resync.refresh()
         self._cache.forget_memories()
+        self._line.forget()
+        self._reports.forget()
         self._queue.open(key for key, _ in self._cache.jobs())
         parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "workers": lambda: run_workers(self._controller, self._settings.workers),

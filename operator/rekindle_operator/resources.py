@@ -50,7 +50,7 @@ ENGINES = Resource(
     GROUP, VERSION, "engines", "Engine", verbs=("list", "watch"), subresource_verbs=(("status", "patch"),)
 )
 CHILDREN = Resource("batch", "v1", "jobs", "Job", _OURS, ("get", "list", "watch", "create", "delete"))
-PODS = Resource("", "v1", "pods", "Pod", _OURS, ("list", "watch", "delete"), (("log", "get"),))
+PODS = Resource("", "v1", "pods", "Pod", _OURS, ("list", "watch", "delete"), (("log", "get"), ("status", "patch")))
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", verbs=("get", "create", "update"))
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 

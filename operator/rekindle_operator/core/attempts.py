@@ -19,8 +19,9 @@ _DISRUPTED_BY = {
     "TerminationByKubelet": Reason.EVICTED,
     "DeletionByTaintManager": Reason.NODE_LOST,
     "DeletionByPodGC": Reason.NODE_LOST,
+    "NodeLost": Reason.NODE_LOST,
 }
-"""Reasons of the pod condition DisruptionTarget."""
+"""Reasons of the pod condition DisruptionTarget; the last one is the operator's own."""
 _FREE = {*DISRUPTIONS, Reason.COMPLETED, Reason.SUSPENDED, Reason.ENGINE_CHANGED}
 
 SIGNALLED = range(129, 160)

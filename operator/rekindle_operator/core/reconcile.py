@@ -41,7 +41,9 @@ def reconcile(observed: Observed, now: datetime) -> Decision:
         return Decision(observed.status)
     if observed.status.phase is not None and observed.status.phase.finished:
         return settle(observed, now)
-    taken_back = Reason.PREEMPTED if observed.child is not None and observed.child.suspended else None
+    child = observed.child
+    # A queue that took a place back may have given it again before the pod ends.
+    taken_back = Reason.PREEMPTED if child is not None and (child.queued or child.suspended) else None
     history = history_of(observed.status, observed.pods, observed.tails, taken_back, now)
     stop = stop_reason(observed, history, now)
     if stop is not None:
@@ -107,7 +109,8 @@ def _stop(observed: Observed, history: History, stop: Reason, now: datetime) -> 
         actions: tuple[Action, ...] = () if deleting or child is None else (DeleteChild(child.name, child.uid),)
         return Decision(status, actions + force(live, now)).woken(*map(force_at, live))
     phase = _STOPPED.get(stop, Phase.FAILED)
-    if child is None and not observed.confirmed and observed.status.phase != Phase.SUSPENDED:
+    settled = stop == Reason.SUSPENDED and observed.status.phase == Phase.SUSPENDED
+    if child is None and not observed.confirmed and not settled:
         return Decision(observed.status, (Confirm(),))
     reason = Reason.ACCEPTED if stop == Reason.ENGINE_CHANGED else stop
     words, progress = words_of(observed, stop), observed.status.progress

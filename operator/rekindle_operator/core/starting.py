@@ -21,7 +21,7 @@ MAX_RUNS = 20
 """A job whose child Jobs are deleted again and again fails after this many."""
 POSITION_PERIOD = timedelta(seconds=30)
 SOURCE_PERIOD = timedelta(seconds=60)
-"""How often a job that is not seen by the watch is looked for."""
+"""How often the job whose result is waited for is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ def _lost(observed: Observed, history: History) -> Standing | None:
 def _waiting(observed: Observed, history: History, standing: Standing, now: datetime) -> Decision:
     refusal = observed.refusal
     retry_at = refusal.retry_at if refusal is not None and now < refusal.retry_at else None
-    unseen = standing.reason == Reason.RESTORE_JOB_NOT_FOUND
+    # The end of the other job may have been missed: the watch of jobs shows none that has ended.
+    unseen = standing.reason in {Reason.RESTORE_JOB_NOT_FOUND, Reason.WAITING_FOR_RESTORE_JOB}
     decision = Decision(compose(observed, history, standing, now))
     moves_at = now + POSITION_PERIOD if standing.phase == Phase.QUEUED else None
     return decision.woken(
