@@ -91,6 +91,23 @@ def test_a_job_that_is_gone_leaves_the_place_that_it_took():
     assert room.may_run(second)
 
 
+def test_a_job_that_is_suspended_before_its_child_exists_leaves_the_place_that_it_took():
+    room = Room()
+    first, second = room.job("first"), room.job("second")
+    room.take(first)
+    room.job("first", suspend=True)
+    assert room.may_run(second)
+
+
+def test_a_new_leader_knows_of_no_place_that_it_gave_away_when_it_led_before():
+    room = Room()
+    first, urgent = room.job("first"), room.job("urgent", priority=9)
+    room.take(first)
+    room.line.forget()
+    assert room.may_run(urgent)
+    assert not room.may_run(first)
+
+
 class Refusing:
     """A cluster whose schema does not know status.waiting, and takes the rest."""
 

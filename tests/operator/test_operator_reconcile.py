@@ -509,6 +509,25 @@ def test_a_new_stage_is_written_at_once_and_a_new_percentage_every_five_seconds(
     assert reconcile(staged, NOW).status.progress == Progress(percent=20, stage="encode")
 
 
+def test_a_cancelled_job_whose_last_child_may_have_been_made_unseen_is_looked_up_first():
+    suspended = reconcile(observe(spec={"suspend": True}, confirmed=True), NOW).status
+    assert suspended.phase == Phase.SUSPENDED
+    still = reconcile(observe(suspended, spec={"suspend": True}), NOW)
+    assert (still.status, still.actions) == (suspended, ())
+    cancelled = observe(suspended, spec={"cancel": True})
+    assert reconcile(cancelled, NOW).actions == (Confirm(),)
+    left = replace(cancelled, children=(child(),), confirmed=True)
+    assert reconcile(left, NOW).actions == (DeleteChild("photo-r0123abcd-1", "child-1"),)
+
+
+def test_a_pod_that_a_queue_took_away_costs_no_retry_even_when_the_place_is_given_again_at_once():
+    taken = ended(code=20, deletion=NOW - timedelta(seconds=3))
+    observed = observe(RUNNING_STATUS, children=(child(queued=True),), pods=(taken,), tails={"uid-1": ()})
+    status = reconcile(observed, NOW).status
+    assert [attempt.reason for attempt in status.attempts] == ["Preempted"]
+    assert status.failures is None
+
+
 def test_the_time_of_completion_follows_from_the_measured_speed_and_then_stays():
     def measured(speed: int) -> Engine:
         status = EngineStatus(speeds=[Speed(operation=Operation.RESTORE, milliseconds_per_megapixel=speed)])
