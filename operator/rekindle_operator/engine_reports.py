@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from rekindle_crds import Engine, JobStatus, Operation, Phase, Reason
 from rekindle_operator.cache import Cache
 from rekindle_operator.cluster import MERGE_PATCH, ApiError, Cluster
-from rekindle_operator.core.engine_status import Lack, Usage, engine_status, faster_or_slower
-from rekindle_operator.core.engines import choose
+from rekindle_operator.core.engine_status import Lack, Usage, engine_status, faster_or_slower, measured_speed
+from rekindle_operator.core.engines import account_of, choose
 from rekindle_operator.core.kinds import KINDS
 from rekindle_operator.core.observed import Observed
 from rekindle_operator.patch import merge_patch
@@ -55,7 +55,7 @@ class EngineReports:
             return
         operation, result = observed.kind.operation, status.result
         speeds = self._speeds.setdefault((observed.metadata.namespace, status.engine_name), {})
-        before = speeds.get(operation, _written_speed(observed, status.engine_name, operation))
+        before = speeds.get(operation, measured_speed(observed.engines, status.engine_name, operation))
         speeds[operation] = faster_or_slower(before, result.processing_milliseconds, result.source_pixels)
 
     async def run(self) -> None:
@@ -109,9 +109,9 @@ class EngineReports:
 
     async def _lacks(self, engine: Engine) -> list[Lack]:
         lacks: list[Lack] = []
-        namespace, spec, allowed = engine.metadata.namespace, engine.spec, self._cache.policy.service_accounts
-        account = spec.service_account_name or "default"
-        if allowed and account not in allowed:
+        namespace, spec = engine.metadata.namespace, engine.spec
+        account = account_of(spec)
+        if not self._cache.policy.allows_account(account):
             message = f"The operator's settings do not allow the service account {account}."
             lacks.append(Lack(Reason.SERVICE_ACCOUNT_NOT_ALLOWED, message))
         if not await self._exists(SERVICE_ACCOUNTS, namespace, account):
@@ -131,9 +131,3 @@ class EngineReports:
                 raise
             return False
         return True
-
-
-def _written_speed(observed: Observed, name: str, operation: Operation) -> float | None:
-    engine = next((engine for engine in observed.engines if engine.metadata.name == name), None)
-    speeds = engine.status.speeds if engine is not None else []
-    return next((speed.milliseconds_per_megapixel for speed in speeds if speed.operation == operation), None)

@@ -1,6 +1,6 @@
 """The status of an Engine: whether jobs can use it, how many do, and how fast it was of late."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,6 +54,12 @@ def faster_or_slower(before: float | None, milliseconds: int, pixels: int) -> fl
     """Return the measured milliseconds per megapixel after one more result: an exponentially weighted mean."""
     latest = milliseconds / max(pixels, 1) * 1e6
     return latest if before is None else (1 - _WEIGHT) * before + _WEIGHT * latest
+
+
+def measured_speed(engines: Iterable[Engine], name: str, operation: Operation) -> int | None:
+    """Return the milliseconds per megapixel that the status of an Engine tells; None when nothing was measured."""
+    speeds = next((engine.status.speeds for engine in engines if engine.metadata.name == name), [])
+    return next((speed.milliseconds_per_megapixel for speed in speeds if speed.operation == operation), None)
 
 
 def _ready(engine: Engine, lacks: Sequence[Lack], now: datetime) -> Condition:

@@ -41,11 +41,15 @@ def template_of(spec: EngineSpec) -> str:
     return hashlib.sha256(decisive.encode()).hexdigest()[:16]
 
 
+def account_of(spec: EngineSpec) -> str:
+    """Return the service account of the pods of an Engine."""
+    return spec.service_account_name or "default"
+
+
 def unfit(engine: Engine, policy: Policy) -> Waiting | None:
     """Return why an Engine that offers the operation cannot be used now; None when it can."""
-    name, allowed = engine.metadata.name, policy.service_accounts
-    account = engine.spec.service_account_name or "default"
-    if allowed and account not in allowed:
+    name, account = engine.metadata.name, account_of(engine.spec)
+    if not policy.allows_account(account):
         message = f"Engine {name} uses the service account {account}, which is not allowed."
         return Waiting(reason=Reason.SERVICE_ACCOUNT_NOT_ALLOWED, message=message)
     ready = next((condition for condition in engine.status.conditions if condition.type == "Ready"), None)

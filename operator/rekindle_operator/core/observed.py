@@ -142,6 +142,10 @@ class Policy:
     max_running: int | None = None
     """At most this many jobs run in a namespace at once; without limit when None."""
 
+    def allows_account(self, name: str) -> bool:
+        """Whether an Engine may use a service account."""
+        return not self.service_accounts or name in self.service_accounts
+
 
 @dataclass(frozen=True, slots=True)
 class Observed:

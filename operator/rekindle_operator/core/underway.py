@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from rekindle_crds import Engine, JobStatus, Phase, Progress, ProgressLine, Reason, Waiting
+from rekindle_crds import JobStatus, Phase, Progress, ProgressLine, Reason, Waiting
 from rekindle_crds.exits import INPUT_FAULTS
 from rekindle_operator.core.attempts import History
 from rekindle_operator.core.decision import Decision, DeleteChild, ReadTrouble
+from rekindle_operator.core.engine_status import measured_speed
 from rekindle_operator.core.forcing import force, force_at
 from rekindle_operator.core.observed import Child, Observed, Pod
 from rekindle_operator.core.status import Standing, compose, waiting_for
@@ -104,14 +105,7 @@ def _estimate(observed: Observed, pod: Pod, line: ProgressLine, written: Progres
     if written is not None and written.estimated_completion_time is not None:
         return written.estimated_completion_time
     name = observed.child.engine if observed.child is not None else ""
-    engine = next((engine for engine in observed.engines if engine.metadata.name == name), None)
-    speed = _milliseconds_per_megapixel(observed, engine)
+    speed = measured_speed(observed.engines, name, observed.kind.operation)
     if speed is None or line.source_pixels is None or pod.container.started_at is None:
         return None
     return pod.container.started_at + timedelta(seconds=round(speed * line.source_pixels / 1e9))
-
-
-def _milliseconds_per_megapixel(observed: Observed, engine: Engine | None) -> int | None:
-    speeds = engine.status.speeds if engine is not None else []
-    operation = observed.kind.operation
-    return next((speed.milliseconds_per_megapixel for speed in speeds if speed.operation == operation), None)
