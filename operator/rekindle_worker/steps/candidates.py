@@ -24,3 +24,25 @@ class Candidates:
         keep = np.zeros(int(self.labels.max()) + 1, np.bool_)
         keep[self.numbers[self.logits + shift > 0]] = True
         return np.asarray(keep[self.labels], np.bool_)
+
+
+class Pixels:
+    """The pixels of some components, by component.
+
+    Attributes:
+        inside: H x W; whether a pixel belongs to one of them.
+        owners: For each such pixel, in row order, the index of its component.
+        area: How many pixels each component has.
+    """
+
+    def __init__(self, labels: NDArray[np.int32], numbers: NDArray[np.int64]) -> None:
+        position = np.full(int(labels.max()) + 1, -1)
+        position[numbers] = np.arange(len(numbers))
+        owner = position[labels]
+        self.inside: Mask = owner >= 0
+        self.owners: NDArray[np.int64] = owner[self.inside]
+        self.area = np.bincount(self.owners, minlength=len(numbers)).astype(np.float64)
+
+    def mean(self, plane: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the mean of an H x W plane over each component."""
+        return np.bincount(self.owners, plane[self.inside], minlength=len(self.area)) / self.area

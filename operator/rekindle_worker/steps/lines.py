@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rekindle_worker.photo import Mask
-from rekindle_worker.steps.candidates import Candidates
+from rekindle_worker.steps.candidates import Candidates, Pixels
 from rekindle_worker.steps.line_filter import LineResponses, Plane, Ridges, line_responses
 
 _SCALES = 3
@@ -124,15 +124,8 @@ def _figures(
     dark: bool,
 ) -> NDArray[np.float64]:
     """Return one row of figures for each candidate, in the order of `_WEIGHTS`."""
-    position = np.full(int(labels.max()) + 1, -1)
-    position[numbers] = np.arange(len(numbers))
-    owner = position[labels]
-    inside = owner >= 0
-    owners = owner[inside]
-    area = np.bincount(owners, minlength=len(numbers)).astype(np.float64)
-
-    def mean(plane: NDArray[np.floating]) -> NDArray[np.float64]:
-        return np.bincount(owners, plane[inside], minlength=len(numbers)) / area
+    pixels = Pixels(labels, numbers)
+    mean, area = pixels.mean, pixels.area
 
     def deviation(plane: NDArray[np.floating]) -> NDArray[np.float64]:
         return np.sqrt(np.maximum(mean(plane * plane) - mean(plane) ** 2, 0))

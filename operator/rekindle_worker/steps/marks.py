@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rekindle_worker.photo import Mask
-from rekindle_worker.steps.candidates import Candidates
+from rekindle_worker.steps.candidates import Candidates, Pixels
 
 Plane = NDArray[np.float32]
 
@@ -97,15 +97,8 @@ def _figures(
     diagonals: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return nine figures for each component, in the order in which a kind weighs them."""
-    position = np.full(int(labels.max()) + 1, -1)
-    position[numbers] = np.arange(len(numbers))
-    owner = position[labels]
-    inside = owner >= 0
-    owners = owner[inside]
-    area = np.bincount(owners, minlength=len(numbers)).astype(np.float64)
-
-    def mean(plane: NDArray[np.floating]) -> NDArray[np.float64]:
-        return np.bincount(owners, plane[inside], minlength=len(numbers)) / area
+    pixels = Pixels(labels, numbers)
+    mean, area = pixels.mean, pixels.area
 
     crowd = np.asarray(cv2.blur(wide.astype(np.float32), (_NEIGHBOURHOOD, _NEIGHBOURHOOD)), np.float32)
     others = np.maximum(mean(crowd) - area / _NEIGHBOURHOOD**2, 0)
@@ -119,16 +112,17 @@ def _figures(
             mean(evidence.extremeness),
             np.log(np.maximum(mean(evidence.texture), 1e-6) / evidence.grain),
             np.log(others + 0.003),
-            _elongation(inside, owners, area),
+            _elongation(pixels),
             contrast,
         ],
         axis=1,
     )
 
 
-def _elongation(inside: Mask, owners: NDArray[np.int64], area: NDArray[np.float64]) -> NDArray[np.float64]:
+def _elongation(pixels: Pixels) -> NDArray[np.float64]:
     """Return the logarithm of the ratio of both principal variances of each component."""
-    rows, columns = (part.astype(np.float64) for part in np.nonzero(inside))
+    rows, columns = (part.astype(np.float64) for part in np.nonzero(pixels.inside))
+    owners, area = pixels.owners, pixels.area
     size = len(area)
     row, column = (np.bincount(owners, values, minlength=size) / area for values in (rows, columns))
     down, across = rows - row[owners], columns - column[owners]
