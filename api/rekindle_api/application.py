@@ -1,10 +1,10 @@
 """Puts the domains together into one ASGI application."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Self
+from typing import Any, Self
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -25,6 +25,7 @@ from rekindle_api.settings import (
     AuthSettings,
     DatabaseSettings,
     LimitSettings,
+    PlanSettings,
     ServerSettings,
     StorageSettings,
     read,
@@ -41,16 +42,22 @@ class WebSettings:
     auth: AuthSettings
     server: ServerSettings
     limits: LimitSettings
+    plans: PlanSettings
 
     @classmethod
-    def read(cls) -> Self:
-        """Read them from the environment.
+    def read(cls, overrides: Mapping[str, Any] | None = None) -> Self:
+        """Read them from the environment; `overrides`, by the names of fields, go first.
 
         Raises:
             InvalidSettingsError: some are missing or refused.
         """
         return cls(
-            read(DatabaseSettings), read(StorageSettings), read(AuthSettings), read(ServerSettings), read(LimitSettings)
+            database=read(DatabaseSettings, overrides),
+            storage=read(StorageSettings, overrides),
+            auth=read(AuthSettings, overrides),
+            server=read(ServerSettings, overrides),
+            limits=read(LimitSettings, overrides),
+            plans=read(PlanSettings, overrides),
         )
 
 
@@ -69,6 +76,7 @@ def create_app(settings: WebSettings) -> FastAPI:
     app.state.settings = settings
     app.state.server = settings.server
     app.state.limits = settings.limits
+    app.state.plans = settings.plans
     install(app)
     for domain in (health, photos, jobs, events):
         app.include_router(domain.router)

@@ -25,14 +25,7 @@ from rekindle_api.attempts.states import advance
 from rekindle_api.attempts.transitions import Observation, ResultKeys
 from rekindle_api.migrations.runner import upgrade
 from rekindle_api.server import Server
-from rekindle_api.settings import (
-    AuthSettings,
-    DatabaseSettings,
-    LimitSettings,
-    ServerSettings,
-    StorageSettings,
-    read,
-)
+from rekindle_api.settings import DatabaseSettings, read
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -232,14 +225,7 @@ async def start_api(
             "supabase_url": issuer.url,
             **overrides,
         }
-        settings = WebSettings(
-            database=read(DatabaseSettings, given),
-            storage=read(StorageSettings, given),
-            auth=read(AuthSettings, given),
-            server=read(ServerSettings, given),
-            limits=read(LimitSettings, given),
-        )
-        app = create_app(settings)
+        app = create_app(WebSettings.read(given))
         context = _serving(app)
         server, url = await context.__aenter__()
         http = httpx.AsyncClient(base_url=url, timeout=60)

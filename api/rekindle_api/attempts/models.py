@@ -64,6 +64,18 @@ class AttemptColumns(Timestamps):
     """What was asked for and could not be done."""
     resource_version: Mapped[int | None] = mapped_column(BigInteger)
     """The custom resource's version behind the last change: what an older one says comes too late."""
+    credits: Mapped[int] = mapped_column(server_default="0")
+    """What the attempt costs when it completes."""
+    priority: Mapped[int] = mapped_column(server_default="0")
+    """Priority of its resource: the tier's when it was asked for."""
+    watermark: Mapped[bool] = mapped_column(server_default="false")
+    """Whether the worker makes watermarked copies too: the tier's rule when it was asked for."""
+    watermarked_result_key: Mapped[str | None]
+    watermarked_preview_key: Mapped[str | None]
+    stored_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """Size of all its outputs."""
+    expires_at: Mapped[datetime | None]
+    """When the tier's retention ends; kept for good when null."""
     cancel_requested_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -96,6 +108,7 @@ def _constraints(table: str) -> tuple[CheckConstraint | Index, ...]:
             postgresql_where=text(f"{_OPEN_SQL} AND cancel_requested_at IS NULL AND deleted_at IS NULL"),
         ),
         Index(f"ix_{table}_open", "updated_at", postgresql_where=text(_OPEN_SQL)),
+        Index(f"ix_{table}_expires_at", "expires_at", postgresql_where=text("deleted_at IS NULL")),
     )
 
 

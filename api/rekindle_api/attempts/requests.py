@@ -94,14 +94,18 @@ class RestoreRequest(_Request):
         """The earlier attempt to start from."""
         return self.params.restore.source_result_id
 
+    @property
+    def colourize(self) -> bool:
+        """Whether colour is asked for."""
+        return self.params.restore.colourize or self.params.colourize
+
     def parameters(self) -> RestoreParameters:
         """Return the parameters of the resource."""
         params = self.params
-        colourize = params.restore.colourize or params.colourize
         return RestoreParameters(
             denoise=_DEFAULTS.denoise if params.denoise is None else round(params.denoise * 100),
             max_megapixels=None if params.megapixels is None else math.ceil(params.megapixels),
-            colorize=Colorization.IF_AVAILABLE if colourize else Colorization.NEVER,
+            colorize=Colorization.IF_AVAILABLE if self.colourize else Colorization.NEVER,
             prompt=params.restore.user_prompt or params.prompt or None,
         )
 

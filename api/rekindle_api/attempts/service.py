@@ -20,6 +20,7 @@ from rekindle_api.attempts.states import cancel, kind_of
 from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.database import new_id
 from rekindle_api.outbox.repository import OutboxRepository
+from rekindle_api.settings import Costs, Plan
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,21 @@ class Subject:
     original_key: str
 
 
-async def request_restore(session: AsyncSession, subject: Subject, request: RestoreRequest) -> RestoreAttempt:
+@dataclass(frozen=True)
+class Terms:
+    """What the owner's tier and the price list say of new work."""
+
+    plan: Plan
+    costs: Costs
+
+    def columns(self, credits_: int) -> dict[str, object]:
+        """Return what an attempt that costs `credits_` keeps of them: later changes do not touch it."""
+        return {"credits": credits_, "priority": self.plan.priority, "watermark": self.plan.watermark}
+
+
+async def request_restore(
+    session: AsyncSession, subject: Subject, terms: Terms, request: RestoreRequest
+) -> RestoreAttempt:
     """Begin a restoration, or return the running attempt of an equal request.
 
     Raises:
@@ -49,11 +64,14 @@ async def request_restore(session: AsyncSession, subject: Subject, request: Rest
         "request_digest": digest(request.model, source_key, parameters),
         "source_key": source_key,
         "source_restore_id": request.source_result_id,
+        **terms.columns(terms.costs.of_restoration(colourize=request.colourize)),
     }
     return await _begin(session, RestoreAttempt, subject, wanted)
 
 
-async def request_animation(session: AsyncSession, subject: Subject, request: AnimateRequest) -> AnimationAttempt:
+async def request_animation(
+    session: AsyncSession, subject: Subject, terms: Terms, request: AnimateRequest
+) -> AnimationAttempt:
     """Begin an animation, or return the running attempt of an equal request.
 
     Its source is the named restoration's result, now or when that is done; the original photo when none is named.
@@ -72,6 +90,7 @@ async def request_animation(session: AsyncSession, subject: Subject, request: An
         "request_digest": digest(request.model, source, parameters),
         "source_key": source_key,
         "restore_id": request.restore_id,
+        **terms.columns(terms.costs.animate),
     }
     return await _begin(session, AnimationAttempt, subject, wanted)
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.replies import Attempt
 from rekindle_api.attempts.requests import AnimateRequest, RestoreRequest
-from rekindle_api.attempts.service import Subject, delete_attempt, request_animation, request_restore
+from rekindle_api.attempts.service import Subject, Terms, delete_attempt, request_animation, request_restore
 from rekindle_api.auth.dependencies import CurrentUser
 from rekindle_api.database import DatabaseSession
 from rekindle_api.database.connection import database_of
@@ -22,7 +22,9 @@ from rekindle_api.photos.models import photo_prefix
 from rekindle_api.photos.replies import Deleted
 from rekindle_api.photos.repository import PhotoRepository
 from rekindle_api.photos.service import delete_objects
+from rekindle_api.settings import PlanSettings
 from rekindle_api.storage.objects import storage_of
+from rekindle_api.users.models import User
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"])
 
@@ -37,23 +39,25 @@ class JobPage(BaseModel):
 @router.post("/photos/{photo_id}/restore", status_code=202)
 @router.post("/jobs/{photo_id}/restore", status_code=202)
 async def restore(
-    photo_id: uuid.UUID, wanted: RestoreRequest, user: CurrentUser, session: DatabaseSession
+    request: Request, photo_id: uuid.UUID, wanted: RestoreRequest, user: CurrentUser, session: DatabaseSession
 ) -> AttemptAccepted:
     """Begin to restore a photo; while an equal request runs, that attempt is the answer."""
-    return _accepted(await request_restore(session, await _subject(session, user.id, photo_id), wanted))
+    subject = await _subject(session, user.id, photo_id)
+    return _accepted(await request_restore(session, subject, _terms(request, user), wanted))
 
 
 @router.post("/photos/{photo_id}/animate", status_code=202)
 @router.post("/jobs/{photo_id}/animate", status_code=202)
 async def animate(
-    photo_id: uuid.UUID, wanted: AnimateRequest, user: CurrentUser, session: DatabaseSession
+    request: Request, photo_id: uuid.UUID, wanted: AnimateRequest, user: CurrentUser, session: DatabaseSession
 ) -> AttemptAccepted:
     """Begin to animate a photo; while an equal request runs, that attempt is the answer.
 
     With `restore_id` the result of that restoration is animated, as soon as there is one: the animation fails if the
     restoration does. Without it the original is animated, whatever restorations the photo has.
     """
-    return _accepted(await request_animation(session, await _subject(session, user.id, photo_id), wanted))
+    subject = await _subject(session, user.id, photo_id)
+    return _accepted(await request_animation(session, subject, _terms(request, user), wanted))
 
 
 async def _subject(session: AsyncSession, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Subject:
@@ -67,6 +71,11 @@ async def _subject(session: AsyncSession, owner_id: uuid.UUID, photo_id: uuid.UU
         prefix=photo_prefix(owner_id, photo.id),
         original_key=photo.original_key,
     )
+
+
+def _terms(request: Request, user: User) -> Terms:
+    plans: PlanSettings = request.app.state.plans
+    return Terms(plans.plan(user.tier), plans.costs)
 
 
 def _accepted(attempt: Attempt) -> AttemptAccepted:

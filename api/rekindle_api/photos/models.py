@@ -43,6 +43,7 @@ class Photo(Timestamps, Base):
         Index(
             "ix_photos_unfinished", "updated_at", postgresql_where=text("status = 'pending' OR deleted_at IS NOT NULL")
         ),
+        Index("ix_photos_expires_at", "expires_at", postgresql_where=_LIVE),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -56,6 +57,12 @@ class Photo(Timestamps, Base):
     media_type: Mapped[str | None]
     width: Mapped[int | None]
     height: Mapped[int | None]
+    declared_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """Largest size that a presigned upload may have; null for an upload through the service."""
+    declared_sha256: Mapped[str | None]
+    """What a presigned upload must hash to, when its client said so."""
+    expires_at: Mapped[datetime | None]
+    """When the tier's retention ends; kept for good when null."""
     user_metadata: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     deleted_at: Mapped[datetime | None]
 

@@ -12,16 +12,21 @@ from rekindle_api.settings.domains import (
     StorageSettings,
 )
 from rekindle_api.settings.environment import DomainSettings, Environment, InvalidSettingsError, read
+from rekindle_api.settings.plans import Costs, Plan, PlanSettings, Tier
 
 __all__ = [
     "AuthSettings",
     "ClusterSettings",
+    "Costs",
     "DatabaseSettings",
     "DomainSettings",
     "Environment",
     "InvalidSettingsError",
     "LimitSettings",
+    "Plan",
+    "PlanSettings",
     "ServerSettings",
     "StorageSettings",
+    "Tier",
     "read",
 ]

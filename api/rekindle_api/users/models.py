@@ -4,9 +4,11 @@ import uuid
 from datetime import datetime
 from enum import StrEnum
 
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from rekindle_api.database.base import Base, Timestamps, new_id, one_of
+from rekindle_api.settings import Tier
 
 
 class AccountStatus(StrEnum):
@@ -14,17 +16,38 @@ class AccountStatus(StrEnum):
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    DELETION_REQUESTED = "deletion_requested"
+    """Within the grace period: the owner can still take the wish back."""
     DELETED = "deleted"
+    """A tombstone: the personal data are gone, and nothing brings the account back."""
 
 
 class User(Timestamps, Base):
     """One account. Its key is the Supabase id; an e-mail can be missing, empty or used again."""
 
     __tablename__ = "users"
-    __table_args__ = (one_of("status", AccountStatus),)
+    __table_args__ = (
+        one_of("status", AccountStatus),
+        one_of("tier", Tier),
+        Index("ix_users_email", text("lower(email)")),
+        Index("ix_users_deletion_requested_at", "deletion_requested_at"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     supabase_user_id: Mapped[uuid.UUID] = mapped_column(unique=True)
     email: Mapped[str | None]
+    email_verified_at: Mapped[datetime | None]
+    first_name: Mapped[str | None]
+    last_name: Mapped[str | None]
+    profile_image_url: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default=AccountStatus.ACTIVE)
+    banned_until: Mapped[datetime | None]
+    """Supabase lets nobody sign in until then; nor do we."""
+    supabase_updated_at: Mapped[datetime | None]
+    """`updated_at` of the Supabase record that was last applied: an older one comes too late."""
+    tier: Mapped[str] = mapped_column(server_default=Tier.FREE)
+    renews_at: Mapped[datetime | None]
+    """When the paid month ends and the next one is billed."""
+    stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
+    deletion_requested_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]

@@ -1,0 +1,1 @@
+"""Accounts: profile, sync with Supabase, export, and deletion with a grace period."""
