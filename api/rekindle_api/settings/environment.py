@@ -19,7 +19,7 @@ class Environment(StrEnum):
 class DomainSettings(BaseSettings):
     """Base of every settings class: read once, never changed."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
 
     environment: Environment = Environment.DEVELOPMENT
     """development, staging or production."""
