@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from pydantic import AliasChoices, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -17,10 +16,10 @@ from rekindle_api.settings import DomainSettings
 PAGE = Path("docs/reference/settings.md")
 _INTRODUCTION = """# Settings of the API
 
-Generated from the settings classes by `make generate`: edit them. Every setting is an environment variable; an empty one counts as
-not set. A command reads only what it needs, and refuses to start with a line for each variable that is missing or wrong.
-`ENVIRONMENT` is `development` (the default), `staging` or `production`; production is strict: https, TLS to the database, no weak
-or missing secrets.
+Generated from the settings classes by `make generate`: edit them. Every setting is an environment variable; an empty
+one counts as not set. A command reads only what it needs, and refuses to start with a line for each variable that is
+missing or wrong. `ENVIRONMENT` is `development` (the default), `staging` or `production`; production is strict: https,
+TLS to the database, no weak or missing secrets.
 """
 
 
@@ -65,16 +64,16 @@ def _default(field: FieldInfo) -> str:
     return f"`{_plain(value)}`"
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, BaseModel):
-        return value.model_dump_json()
+        return value.model_dump_json(exclude_unset=True)
     if isinstance(value, dict):
-        return "{" + ", ".join(f'"{name}": {one}' for name, one in value.items()) + "}"
+        return "{" + ", ".join(f'"{name}": {_plain(one)}' for name, one in value.items()) + "}"
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _meaning(field: FieldInfo) -> str:
-    return " ".join((field.description or "").split()).replace("|", "\\|")
+    return " ".join((field.description or "").split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def main() -> int:

@@ -67,7 +67,9 @@ _PLANS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 class PlanSettings(DomainSettings):
     """Tiers, costs and packs. Each variable holds JSON, and changes only what it names."""
 
-    plans: dict[Tier, Plan] = Field(default_factory=dict, validate_default=True)
+    plans: dict[Tier, Plan] = Field(
+        default_factory=lambda: {Tier(tier): Plan.model_validate(given) for tier, given in _PLANS.items()}
+    )
     """What each tier gives, for example {"free": {"credits": 10}}."""
     costs: Costs = Costs()
     """What work costs, for example {"animate": 6}."""
