@@ -66,7 +66,8 @@ def _default(field: FieldInfo) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, BaseModel):
-        return value.model_dump_json(exclude_unset=True)
+        differing = value.model_dump(exclude_defaults=True)
+        return value.model_dump_json(include=set(differing) or None)
     if isinstance(value, dict):
         return "{" + ", ".join(f'"{name}": {_plain(one)}' for name, one in value.items()) + "}"
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
