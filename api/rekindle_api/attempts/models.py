@@ -74,8 +74,10 @@ class AttemptColumns(Timestamps):
     watermarked_preview_key: Mapped[str | None]
     stored_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
     """Size of all its outputs."""
+    retention_days: Mapped[int | None]
+    """How long it is kept after its end: the tier's rule when it was asked for; for good when null."""
     expires_at: Mapped[datetime | None]
-    """When the tier's retention ends; kept for good when null."""
+    """When that time is over; set by its end."""
     cancel_requested_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -109,6 +111,14 @@ def _constraints(table: str) -> tuple[CheckConstraint | Index, ...]:
         ),
         Index(f"ix_{table}_open", "updated_at", postgresql_where=text(_OPEN_SQL)),
         Index(f"ix_{table}_expires_at", "expires_at", postgresql_where=text("deleted_at IS NULL")),
+        # All that the sum of a user's bytes reads.
+        Index(
+            f"ix_{table}_stored",
+            "owner_id",
+            "job_id",
+            postgresql_include=["stored_bytes"],
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from rekindle_api.attempts.requests import AnimateRequest, RestoreRequest, diges
 from rekindle_api.attempts.states import cancel, kind_of
 from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.database import new_id
+from rekindle_api.faults import Commit, at_commit
 from rekindle_api.outbox.repository import OutboxRepository
 from rekindle_api.settings import Costs, Plan
 
@@ -43,7 +44,12 @@ class Terms:
 
     def columns(self, credits_: int) -> dict[str, object]:
         """Return what an attempt that costs `credits_` keeps of them: later changes do not touch it."""
-        return {"credits": credits_, "priority": self.plan.priority, "watermark": self.plan.watermark}
+        return {
+            "credits": credits_,
+            "priority": self.plan.priority,
+            "watermark": self.plan.watermark,
+            "retention_days": self.plan.retention_days,
+        }
 
 
 async def request_restore(
@@ -113,6 +119,7 @@ async def _begin(session: AsyncSession, table: type[A], subject: Subject, wanted
         if attempt is not None:
             await OutboxRepository(session).ask_for_creation(kind, attempt.id)
             await AuditRepository(session).record(f"{kind}.requested", subject.owner_id, attempt.id)
+            at_commit(session, Commit.ATTEMPT_REQUESTED)
             return attempt
         running = await repository.running_request(subject.owner_id, subject.job_id, str(wanted["request_digest"]))
         # None when the equal attempt ended between the two statements: then this one is inserted in the next round.

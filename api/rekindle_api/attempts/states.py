@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.repository import A, AttemptRepository, WaitingAnimations
 from rekindle_api.attempts.transitions import Observation, Standing, decide
+from rekindle_api.faults import Commit, at_commit
 from rekindle_api.outbox.models import AttemptKind
 from rekindle_api.outbox.repository import OutboxRepository
 from rekindle_crds import Reason
@@ -40,6 +41,7 @@ async def advance(session: AsyncSession, table: type[A], attempt_id: uuid.UUID, 
         if changed is not None:
             if change.finishes and isinstance(changed, RestoreAttempt):
                 await _tell_animations(session, changed)
+            at_commit(session, Commit.ATTEMPT_ADVANCED)
             return changed
     return None
 
@@ -73,6 +75,7 @@ async def cancel(session: AsyncSession, table: type[A], attempt_id: uuid.UUID) -
             return
         asked = await repository.change(attempt.id, attempt.version, {"cancel_requested_at": datetime.now(UTC)})
         if asked is not None:
+            at_commit(session, Commit.ATTEMPT_CANCELLED)
             break
     else:
         return
@@ -90,4 +93,5 @@ def standing_of(attempt: RestoreAttempt | AnimationAttempt) -> Standing:
         message=attempt.message,
         started_at=attempt.started_at,
         resource_version=attempt.resource_version,
+        retention_days=attempt.retention_days,
     )

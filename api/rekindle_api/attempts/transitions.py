@@ -1,7 +1,7 @@
 """Decides how an attempt changes when something is seen of its resource. Pure: no clock, no database."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rekindle_api.attempts.models import AttemptStatus
 
@@ -49,6 +49,7 @@ class Standing:
     message: str | None = None
     started_at: datetime | None = None
     resource_version: int | None = None
+    retention_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ def _final_values(standing: Standing, seen: Observation, now: datetime) -> dict[
         "finished_at": seen.finished_at or now,
         "warnings": list(seen.warnings),
     }
+    if standing.retention_days is not None:
+        values["expires_at"] = now + timedelta(days=standing.retention_days)
     if seen.keys is not None:
         values |= {
             "progress_percent": 100,

@@ -44,6 +44,8 @@ class Photo(Timestamps, Base):
             "ix_photos_unfinished", "updated_at", postgresql_where=text("status = 'pending' OR deleted_at IS NOT NULL")
         ),
         Index("ix_photos_expires_at", "expires_at", postgresql_where=_LIVE),
+        # All that the sum of a user's bytes reads.
+        Index("ix_photos_stored", "owner_id", "id", postgresql_include=["size_bytes"], postgresql_where=_LIVE),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -62,7 +64,7 @@ class Photo(Timestamps, Base):
     declared_sha256: Mapped[str | None]
     """What a presigned upload must hash to, when its client said so."""
     expires_at: Mapped[datetime | None]
-    """When the tier's retention ends; kept for good when null."""
+    """When the tier's retention ends, counted from the end of the last attempt; kept for good when null."""
     user_metadata: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     deleted_at: Mapped[datetime | None]
 

@@ -13,6 +13,7 @@ depends_on: Sequence[str] | None = None
 
 MOMENT = sa.DateTime(timezone=True)
 ATTEMPT_TABLES = ("restore_attempts", "animation_attempts")
+LIVE_PHOTO = sa.text("status = 'ready' AND deleted_at IS NULL")
 TABLES = (
     "rate_limits",
     "idempotency_keys",
@@ -51,6 +52,7 @@ def upgrade() -> None:
     extend_photos()
     for table in ATTEMPT_TABLES:
         extend_attempts(table)
+    keep_used_photos()
     create_credits()
     keep_accounts_true()
     create_billing()
@@ -77,11 +79,13 @@ def extend_photos() -> None:
     op.add_column("photos", sa.Column("declared_bytes", sa.BigInteger))
     op.add_column("photos", sa.Column("declared_sha256", sa.Text))
     op.add_column("photos", sa.Column("expires_at", MOMENT))
+    op.create_index("ix_photos_expires_at", "photos", ["expires_at"], postgresql_where=LIVE_PHOTO)
     op.create_index(
-        "ix_photos_expires_at",
+        "ix_photos_stored",
         "photos",
-        ["expires_at"],
-        postgresql_where=sa.text("status = 'ready' AND deleted_at IS NULL"),
+        ["owner_id", "id"],
+        postgresql_include=["size_bytes"],
+        postgresql_where=LIVE_PHOTO,
     )
 
 
@@ -92,8 +96,42 @@ def extend_attempts(table: str) -> None:
     op.add_column(table, sa.Column("watermarked_result_key", sa.Text))
     op.add_column(table, sa.Column("watermarked_preview_key", sa.Text))
     op.add_column(table, sa.Column("stored_bytes", sa.BigInteger, nullable=False, server_default="0"))
+    op.add_column(table, sa.Column("retention_days", sa.Integer))
     op.add_column(table, sa.Column("expires_at", MOMENT))
-    op.create_index(f"ix_{table}_expires_at", table, ["expires_at"], postgresql_where=sa.text("deleted_at IS NULL"))
+    live = sa.text("deleted_at IS NULL")
+    op.create_index(f"ix_{table}_expires_at", table, ["expires_at"], postgresql_where=live)
+    op.create_index(
+        f"ix_{table}_stored",
+        table,
+        ["owner_id", "job_id"],
+        postgresql_include=["stored_bytes"],
+        postgresql_where=live,
+    )
+
+
+def keep_used_photos() -> None:
+    """Keep a photo at least as long as what was made of it.
+
+    A photo that another transaction holds is passed over instead of waited for: attempts end under the lock of a
+    credit account, and photos are locked before that. Retention looks at the attempts too.
+    """
+    op.execute(
+        """
+        CREATE FUNCTION extend_photo() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            UPDATE photos SET expires_at = NEW.expires_at WHERE id IN (
+                SELECT id FROM photos WHERE id = NEW.job_id AND expires_at < NEW.expires_at
+                FOR NO KEY UPDATE SKIP LOCKED
+            );
+            RETURN NULL;
+        END $$
+        """
+    )
+    for table in ATTEMPT_TABLES:
+        op.execute(
+            f"CREATE TRIGGER extend_photo AFTER UPDATE OF expires_at ON {table} FOR EACH ROW"
+            " WHEN (NEW.expires_at IS NOT NULL) EXECUTE FUNCTION extend_photo()"
+        )
 
 
 def create_credits() -> None:
@@ -349,6 +387,7 @@ def downgrade() -> None:
     ):
         op.execute(f"DROP FUNCTION {function}()")
     for table in ATTEMPT_TABLES:
+        op.execute(f"DROP TRIGGER extend_photo ON {table}")
         for column in (
             "credits",
             "priority",
@@ -356,9 +395,12 @@ def downgrade() -> None:
             "watermarked_result_key",
             "watermarked_preview_key",
             "stored_bytes",
+            "retention_days",
             "expires_at",
         ):
             op.drop_column(table, column)
+    op.execute("DROP FUNCTION extend_photo()")
+    op.drop_index("ix_photos_stored", "photos")
     for column in ("declared_bytes", "declared_sha256", "expires_at"):
         op.drop_column("photos", column)
     op.execute("UPDATE users SET status = 'suspended' WHERE status = 'deletion_requested'")
