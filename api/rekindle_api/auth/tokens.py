@@ -21,6 +21,8 @@ class Claims:
 
     user_id: uuid.UUID
     email: str | None
+    expires_at: int
+    """In seconds since 1970."""
 
 
 class TokenVerifier:
@@ -76,4 +78,5 @@ def _claims(payload: dict[str, object]) -> Claims:
     except ValueError as error:
         raise InvalidTokenError("The access token names no user.") from error
     email = payload.get("email")
-    return Claims(user_id, email if isinstance(email, str) and email else None)
+    # PyJWT has checked that exp is a number.
+    return Claims(user_id, email if isinstance(email, str) and email else None, int(str(payload["exp"])))
