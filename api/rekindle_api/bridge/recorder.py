@@ -21,6 +21,7 @@ from rekindle_api.bridge.resources import Kind
 from rekindle_api.bridge.results import MissingResultError, find_result
 from rekindle_api.bridge.sightings import Sighting, Success
 from rekindle_api.database import Database
+from rekindle_api.faults import Place, reached
 from rekindle_api.storage import ObjectStorage
 
 _log = logging.getLogger(__name__)
@@ -126,7 +127,9 @@ class Recorder:
             return outcomes.cancelled() if attempt.cancel_requested_at is not None else None
 
     async def _result(self, attempt: Attempt, success: Success) -> Observation:
-        return await find_result(self._storage.of(attempt.bucket), attempt.output_prefix, success)
+        found = await find_result(self._storage.of(attempt.bucket), attempt.output_prefix, success)
+        reached(Place.RESULT_FOUND)
+        return found
 
     async def _open(self, kind: Kind[A], attempt_id: uuid.UUID) -> A | None:
         async with self._database.transaction() as session:

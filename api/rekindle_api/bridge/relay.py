@@ -28,6 +28,7 @@ from rekindle_api.bridge.recorder import Recorder
 from rekindle_api.bridge.resources import KINDS, Deadlines, Kind
 from rekindle_api.bridge.settings import BridgeSettings
 from rekindle_api.database import Database
+from rekindle_api.faults import Commit, Place, at_commit, reached
 from rekindle_api.outbox.models import AttemptKind, Desired, OutboxEntry
 from rekindle_api.outbox.repository import OutboxRepository
 from rekindle_api.storage import StorageUnavailableError
@@ -104,6 +105,7 @@ class Relay:
             await self._finish(entry, "invalid", invalid(_first(error)))
             return
         answer = await self._cluster.of(kind).create(resource)
+        reached(Place.RESOURCE_MADE)
         match verdict_on_creation(answer):
             case Verdict.DONE:
                 await self._finish(entry, "done")
@@ -134,6 +136,7 @@ class Relay:
 
     async def _cancel(self, kind: Kind[Any], entry: OutboxEntry) -> None:
         answer = await self._cluster.of(kind).cancel(kind.name_of(entry.attempt_id))
+        reached(Place.RESOURCE_CANCELLED)
         match verdict_on_change(answer):
             case Verdict.DONE:
                 await self._finish(entry, "done")
@@ -148,11 +151,14 @@ class Relay:
             return []
         try:
             async with self._database.transaction() as session:
-                return await OutboxRepository(session).claim(free, self._settings.claim)
+                claimed = await OutboxRepository(session).claim(free, self._settings.claim)
+                if claimed:
+                    at_commit(session, Commit.ORDER_CLAIMED)
         except SQLAlchemyError as error:
             self._metrics.failures.labels("relay").inc()
             _log.warning("outbox not readable", extra={"error": type(error).__name__})
             return []
+        return claimed
 
     async def _finish(self, entry: OutboxEntry, outcome: str, end: Observation | None = None) -> None:
         """Delete the order, and end its attempt in the same transaction."""
@@ -160,6 +166,7 @@ class Relay:
             if end is not None:
                 await self._recorder.advance(session, KINDS[AttemptKind(entry.kind)], entry.attempt_id, end)
             await OutboxRepository(session).finish(entry)
+            at_commit(session, Commit.ORDER_FINISHED)
         self._count(entry, outcome)
 
     async def _try_again(self, entry: OutboxEntry, answer: Answer, verdict: Verdict) -> None:

@@ -18,6 +18,7 @@ from rekindle_api.bridge.resources import KINDS, Kind
 from rekindle_api.bridge.retention import RetentionRecords
 from rekindle_api.bridge.settings import SweepSettings
 from rekindle_api.database import Database
+from rekindle_api.faults import Place, reached
 from rekindle_api.photos.models import Photo, photo_prefix
 from rekindle_api.storage import ObjectStorage, StorageUnavailableError
 
@@ -101,6 +102,7 @@ class Sweep:
     async def _erase_attempt(self, kind: Kind[Any], attempt: Attempt) -> bool:
         try:
             await self._erase_objects(attempt.bucket, f"{attempt.output_prefix}/")
+            reached(Place.SWEEP_ATTEMPT_CLEARED)
             async with self._database.transaction() as session:
                 await RetentionRecords(session, self._quiet).forget_attempt(kind.table, attempt.id)
         except (StorageUnavailableError, SQLAlchemyError) as error:
@@ -110,6 +112,7 @@ class Sweep:
     async def _erase_photo(self, photo: Photo) -> bool:
         try:
             await self._erase_objects(photo.bucket, photo_prefix(photo.owner_id, photo.id))
+            reached(Place.SWEEP_PHOTO_CLEARED)
             async with self._database.transaction() as session:
                 await RetentionRecords(session, self._quiet).forget_photo(photo.id)
         except (StorageUnavailableError, SQLAlchemyError) as error:

@@ -14,6 +14,7 @@ from rekindle_api.attempts.repository import AttemptRepository
 from rekindle_api.attempts.service import any_open, cancel_all
 from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.database import Database
+from rekindle_api.faults import Commit, Place, at_commit, reached
 from rekindle_api.photos.errors import DownloadNotFoundError, PhotoNotFoundError
 from rekindle_api.photos.models import Photo, photo_prefix
 from rekindle_api.photos.replies import (
@@ -115,6 +116,7 @@ class PhotoService:
         if (photo := await self._photos.hide(owner_id, photo_id)) is not None:
             await cancel_all(self._session, photo.id)
             await AuditRepository(self._session).record("photo.deleted", owner_id, photo.id)
+            at_commit(self._session, Commit.PHOTO_DELETED)
         elif (photo := await self._photos.hidden(owner_id, photo_id)) is None:
             raise PhotoNotFoundError
         return photo
@@ -133,6 +135,7 @@ async def delete_objects(database: Database, storage: ObjectStorage, photo: Phot
             if await any_open(session, photo.id):
                 return
         await storage.of(photo.bucket).delete_prefix(photo_prefix(photo.owner_id, photo.id))
+        reached(Place.PHOTO_CLEARED)
     except (StorageUnavailableError, SQLAlchemyError):
         _log.warning("the objects of a deleted photo will be swept later", extra={"photo_id": str(photo.id)})
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.database import Database, new_id
+from rekindle_api.faults import Commit, Place, at_commit, reached
 from rekindle_api.photos.errors import UnsupportedImageError, UploadsBusyError, UploadStalledError, UploadTooLargeError
 from rekindle_api.photos.form import UploadForm
 from rekindle_api.photos.formats import SNIFFED_BYTES, ImageKind, sniff
@@ -84,8 +85,10 @@ class Uploads:
                 inspected = await self._inspector.inspect(transfer.fileno, kind)
                 inspection_seconds = time.perf_counter() - started
                 await transfer.commit()
+            reached(Place.UPLOAD_STORED)
             thumbnail_key = f"{photo_prefix(owner.id, photo.id)}thumbnail.webp"
             await self._storage.put(thumbnail_key, inspected.thumbnail, "image/webp")
+            reached(Place.UPLOAD_COMPLETE)
             facts = {
                 "thumbnail_key": thumbnail_key,
                 "sha256": sha256,
@@ -111,6 +114,7 @@ class Uploads:
         )
         async with self._database.transaction() as session:
             await PhotoRepository(session).add(photo)
+            at_commit(session, Commit.UPLOAD_BEGUN)
         return photo
 
     async def _receive(self, form: UploadForm, transfer: Transfer) -> ImageKind:
@@ -151,6 +155,7 @@ class Uploads:
                     if ready is None:
                         raise UploadStalledError("The upload took too long and was given up.")
                     await AuditRepository(session).record("photo.uploaded", owner.id, photo.id)
+                    at_commit(session, Commit.UPLOAD_READY)
                 return Uploaded(ready, created=True)
             except IntegrityError:
                 # Another upload of the same bytes was faster; unless its photo is deleted at this moment, it is ours.
@@ -168,7 +173,9 @@ class Uploads:
         try:
             async with self._database.transaction() as session:
                 await PhotoRepository(session).discard(photo.id)
+                at_commit(session, Commit.UPLOAD_DISCARDED)
             await self._storage.delete_prefix(photo_prefix(photo.owner_id, photo.id))
+            reached(Place.UPLOAD_CLEARED)
             async with self._database.transaction() as session:
                 await PhotoRepository(session).forget(photo.id)
         except (StorageUnavailableError, SQLAlchemyError):

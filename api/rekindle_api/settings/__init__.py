@@ -11,10 +11,18 @@ from rekindle_api.settings.domains import (
     ServerSettings,
     StorageSettings,
 )
-from rekindle_api.settings.environment import DomainSettings, Environment, InvalidSettingsError, read
+from rekindle_api.settings.environment import (
+    FAULT_VARIABLE,
+    DomainSettings,
+    Environment,
+    InvalidSettingsError,
+    read,
+)
 from rekindle_api.settings.plans import Costs, Plan, PlanSettings, Tier
+from rekindle_api.settings.rates import Policy, Rate, RateSettings
 
 __all__ = [
+    "FAULT_VARIABLE",
     "AuthSettings",
     "ClusterSettings",
     "Costs",
@@ -25,6 +33,9 @@ __all__ = [
     "LimitSettings",
     "Plan",
     "PlanSettings",
+    "Policy",
+    "Rate",
+    "RateSettings",
     "ServerSettings",
     "StorageSettings",
     "Tier",

@@ -1,11 +1,15 @@
 """How settings are read from environment variables, and how wrong ones are reported."""
 
+import os
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+FAULT_VARIABLE = "REKINDLE_FAULT_POINT"
+"""Names the place at which a process kills itself, in tests only; see `rekindle_api.faults`."""
 
 
 class Environment(StrEnum):
@@ -23,6 +27,12 @@ class DomainSettings(BaseSettings):
 
     environment: Environment = Environment.DEVELOPMENT
     """development, staging or production."""
+
+    @model_validator(mode="after")
+    def _no_faults_in_production(self) -> Self:
+        if self.production and FAULT_VARIABLE in os.environ:
+            raise ValueError(f"{FAULT_VARIABLE}: is for tests, production refuses it")
+        return self
 
     @property
     def production(self) -> bool:

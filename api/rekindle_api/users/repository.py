@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rekindle_api.faults import Commit, at_commit
 from rekindle_api.users.models import User
 
 
@@ -26,4 +27,5 @@ class UserRepository:
             .values(supabase_user_id=supabase_user_id, email=email)
             .on_conflict_do_nothing(index_elements=[User.supabase_user_id])
         )
+        at_commit(self._session, Commit.USER_CREATED)
         return (await self._session.scalars(statement)).one()
