@@ -21,11 +21,13 @@ from rekindle_api.migrations.runner import head
 from rekindle_api.photos import endpoints as photos
 from rekindle_api.photos.uploads import Uploads
 from rekindle_api.problems import ProblemBody, install
+from rekindle_api.rates.headers import RateHeadersMiddleware
 from rekindle_api.settings import (
     AuthSettings,
     DatabaseSettings,
     LimitSettings,
     PlanSettings,
+    RateSettings,
     ServerSettings,
     StorageSettings,
     read,
@@ -43,6 +45,7 @@ class WebSettings:
     server: ServerSettings
     limits: LimitSettings
     plans: PlanSettings
+    rates: RateSettings
 
     @classmethod
     def read(cls, overrides: Mapping[str, Any] | None = None) -> Self:
@@ -58,6 +61,7 @@ class WebSettings:
             server=read(ServerSettings, overrides),
             limits=read(LimitSettings, overrides),
             plans=read(PlanSettings, overrides),
+            rates=read(RateSettings, overrides),
         )
 
 
@@ -77,16 +81,18 @@ def create_app(settings: WebSettings) -> FastAPI:
     app.state.server = settings.server
     app.state.limits = settings.limits
     app.state.plans = settings.plans
+    app.state.rates = settings.rates
     install(app)
     for domain in (health, photos, jobs, events):
         app.include_router(domain.router)
     app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(RateHeadersMiddleware)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.server.cors_origins,
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
-        expose_headers=["X-Request-ID"],
+        expose_headers=["X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After"],
         max_age=600,
     )
     app.add_middleware(RequestMiddleware)

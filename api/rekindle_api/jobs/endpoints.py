@@ -22,6 +22,7 @@ from rekindle_api.photos.models import photo_prefix
 from rekindle_api.photos.replies import Deleted
 from rekindle_api.photos.repository import PhotoRepository
 from rekindle_api.photos.service import delete_objects
+from rekindle_api.rates.dependencies import limited
 from rekindle_api.settings import PlanSettings
 from rekindle_api.storage.objects import storage_of
 from rekindle_api.users.models import User
@@ -36,8 +37,8 @@ class JobPage(BaseModel):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
-@router.post("/photos/{photo_id}/restore", status_code=202)
-@router.post("/jobs/{photo_id}/restore", status_code=202)
+@router.post("/photos/{photo_id}/restore", status_code=202, dependencies=[limited("restore")])
+@router.post("/jobs/{photo_id}/restore", status_code=202, dependencies=[limited("restore")])
 async def restore(
     request: Request, photo_id: uuid.UUID, wanted: RestoreRequest, user: CurrentUser, session: DatabaseSession
 ) -> AttemptAccepted:
@@ -46,8 +47,8 @@ async def restore(
     return _accepted(await request_restore(session, subject, _terms(request, user), wanted))
 
 
-@router.post("/photos/{photo_id}/animate", status_code=202)
-@router.post("/jobs/{photo_id}/animate", status_code=202)
+@router.post("/photos/{photo_id}/animate", status_code=202, dependencies=[limited("animate")])
+@router.post("/jobs/{photo_id}/animate", status_code=202, dependencies=[limited("animate")])
 async def animate(
     request: Request, photo_id: uuid.UUID, wanted: AnimateRequest, user: CurrentUser, session: DatabaseSession
 ) -> AttemptAccepted:

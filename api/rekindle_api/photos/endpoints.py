@@ -15,6 +15,7 @@ from rekindle_api.photos.replies import Deleted, DownloadUrl, PhotoDetail, Photo
 from rekindle_api.photos.repository import PhotoRepository
 from rekindle_api.photos.service import KeyType, PhotoService, delete_objects
 from rekindle_api.photos.uploads import uploads_of
+from rekindle_api.rates.dependencies import limited
 from rekindle_api.settings import LimitSettings
 from rekindle_api.storage.objects import storage_of
 
@@ -65,7 +66,7 @@ class MetadataUpdate(BaseModel):
     metadata: StorableObject
 
 
-@router.post("/upload", status_code=201, openapi_extra=_UPLOAD_BODY)
+@router.post("/upload", status_code=201, openapi_extra=_UPLOAD_BODY, dependencies=[limited("upload")])
 async def upload(request: Request, response: Response, user: CurrentUser, limits: Limits) -> PhotoReply:
     """Store a photo: 201 for a new one, 200 when the same bytes were uploaded before."""
     uploaded = await uploads_of(request).take(user, request)
