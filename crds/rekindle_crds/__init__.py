@@ -26,6 +26,7 @@ from rekindle_crds.status import (
     Waiting,
 )
 from rekindle_crds.task import Manifest, ProgressLine, StepRecord, Task, TerminationMessage
+from rekindle_crds.watermark import WatermarkText
 
 __all__ = [
     "GROUP",
@@ -65,4 +66,5 @@ __all__ = [
     "Task",
     "TerminationMessage",
     "Waiting",
+    "WatermarkText",
 ]

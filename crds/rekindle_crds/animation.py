@@ -9,6 +9,7 @@ from rekindle_crds.lifecycle import Lifecycle
 from rekindle_crds.meta import API_VERSION, ApiVersion, Contract, ObjectMeta, ObjectName, cel, immutable
 from rekindle_crds.s3 import Bucket, Key, OutputLocation
 from rekindle_crds.status import JobStatus
+from rekindle_crds.watermark import WatermarkText
 
 
 class Style(StrEnum):
@@ -49,6 +50,9 @@ class AnimationParameters(Contract):
     """File format: MP4 is H.264 video that every browser plays."""
     prompt: Annotated[str, StringConstraints(max_length=500)] | None = None
     """Wishes in words, for engines that take them; the result says so when the engine does not."""
+    watermark: WatermarkText | None = None
+    """Text that is laid over copies of the outputs: WatermarkedResult, WatermarkedPreview and WatermarkedPoster. The
+    outputs themselves stay clean. No copies are made when left out."""
 
 
 class AnimationSource(Contract):

@@ -9,6 +9,7 @@ from rekindle_crds.lifecycle import Lifecycle
 from rekindle_crds.meta import API_VERSION, ApiVersion, Contract, ObjectMeta, cel, immutable
 from rekindle_crds.s3 import OutputLocation, SourceLocation
 from rekindle_crds.status import JobStatus
+from rekindle_crds.watermark import WatermarkText
 
 Strength = Annotated[int, Field(ge=0, le=100)]
 """Strength of a step in percent; 0 turns it off."""
@@ -70,6 +71,9 @@ class RestoreParameters(Contract):
     """File format of the result."""
     quality: Annotated[int, Field(ge=1, le=100)] = 92
     """Quality of a JPEG or WebP result."""
+    watermark: WatermarkText | None = None
+    """Text that is laid over copies of the outputs: WatermarkedResult and WatermarkedPreview. The outputs themselves
+    stay clean. No copies are made when left out."""
 
 
 class RestoreJobSpec(Lifecycle):

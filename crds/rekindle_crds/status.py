@@ -20,8 +20,12 @@ from rekindle_crds.s3 import OutputKey, SourceLocation
 
 MAX_ATTEMPTS = 10
 MAX_LOG_LINES = 10
+MAX_OUTPUTS = 6
+MAX_WISHES = 8
 LogLine = Annotated[str, Clipped(120)]
 """One line of a log, cut to what a status can carry."""
+Wish = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[a-z][A-Za-z0-9]*$")]
+"""Name of a parameter of the operation, as it stands in the spec."""
 
 
 class Phase(StrEnum):
@@ -72,7 +76,7 @@ class Attempt(Contract):
     """Name of the pod."""
     pod_uid: Annotated[str, StringConstraints(max_length=36)]
     """Uid of the pod; its outputs lie in a folder of this name."""
-    node_name: Annotated[str, StringConstraints(max_length=253)] | None = None
+    node_name: Annotated[str, Clipped(100)] | None = None
     """The node that ran the pod."""
     start_time: Time | None = None
     """When the container started."""
@@ -95,14 +99,17 @@ class OutputName(StrEnum):
     PREVIEW = "Preview"
     THUMBNAIL = "Thumbnail"
     POSTER = "Poster"
+    WATERMARKED_RESULT = "WatermarkedResult"
+    WATERMARKED_PREVIEW = "WatermarkedPreview"
+    WATERMARKED_POSTER = "WatermarkedPoster"
 
 
 class Output(Contract):
     """One object that the engine wrote."""
 
     name: OutputName
-    """What the object is: the full-size Result, a Preview for screens, a Thumbnail for lists, or the still Poster of an
-    animation."""
+    """What the object is: the full-size Result, a Preview for screens, a Thumbnail for lists, the still Poster of an
+    animation, or a copy of one of them under a watermark."""
     key: OutputKey
     """Its key in the bucket of spec.output."""
     sha256: Sha256
@@ -147,7 +154,9 @@ class Result(Contract):
     """What the job made."""
 
     outputs: Annotated[
-        list[Output], Field(min_length=1, max_length=4, json_schema_extra=list_map("name")), one_of_each("name")
+        list[Output],
+        Field(min_length=1, max_length=MAX_OUTPUTS, json_schema_extra=list_map("name")),
+        one_of_each("name"),
     ]
     """The objects that were written."""
     manifest_key: OutputKey
@@ -159,7 +168,9 @@ class Result(Contract):
     processing_milliseconds: Annotated[int, Field(ge=0), FITS_INT64]
     """Time from the source's first byte to the manifest's last."""
     warnings: Annotated[list[Annotated[str, Clipped(200)]], Field(max_length=4, json_schema_extra=LIST_ATOMIC)] = []
-    """What was asked for and could not be done by this engine."""
+    """What was asked for and could not be done by this engine, in sentences for people."""
+    unfulfilled: Annotated[list[Wish], Field(max_length=MAX_WISHES, json_schema_extra=LIST_ATOMIC)] = []
+    """The same for programs: names of the parameters that could not be honoured, for example colorize or prompt."""
 
 
 class Run(Contract):

@@ -8,10 +8,10 @@ from pydantic import Field, StringConstraints
 
 from rekindle_crds.animation import AnimationParameters
 from rekindle_crds.engine import Operation
-from rekindle_crds.meta import API_VERSION, FITS_INT64, ApiVersion, Clipped, Contract, Sha256, Time
+from rekindle_crds.meta import API_VERSION, FITS_INT64, ApiVersion, Clipped, Contract, Sha256, Time, one_of_each
 from rekindle_crds.restore import RestoreParameters
 from rekindle_crds.s3 import OutputLocation, SourceLocation
-from rekindle_crds.status import MAX_LOG_LINES, LogLine, Output, Provenance, Result
+from rekindle_crds.status import MAX_LOG_LINES, MAX_OUTPUTS, MAX_WISHES, LogLine, Output, Provenance, Result, Wish
 
 TASK_VARIABLE = "REKINDLE_TASK"
 POD_UID_VARIABLE = "REKINDLE_POD_UID"
@@ -112,13 +112,15 @@ class Manifest(Contract):
     """Width of the photo in pixels, upright."""
     source_height: int
     """Height of the photo in pixels, upright."""
-    outputs: list[Output]
+    outputs: Annotated[list[Output], Field(min_length=1, max_length=MAX_OUTPUTS), one_of_each("name")]
     """What was written."""
-    steps: list[StepRecord]
+    steps: Annotated[list[StepRecord], Field(max_length=64)]
     """Every step in order."""
     provenance: Provenance
     """What made the result."""
     processing_milliseconds: int
     """Time from the source's first byte to the manifest's last."""
-    warnings: list[str] = []
-    """What was asked for and could not be done."""
+    warnings: Annotated[list[Annotated[str, Clipped(400)]], Field(max_length=16)] = []
+    """What was asked for and could not be done, in sentences for people."""
+    unfulfilled: Annotated[list[Wish], Field(max_length=MAX_WISHES)] = []
+    """The same for programs: names of the parameters that could not be honoured."""

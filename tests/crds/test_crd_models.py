@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from rekindle_crds import (
     AnimationJob,
+    AnimationParameters,
     Engine,
     ExitCode,
     JobStatus,
@@ -105,10 +106,24 @@ def test_two_pods_with_the_same_work_have_the_same_digest_whoever_runs_them(chan
         {"source": SourceLocation(bucket="photos", key="other.jpg")},
         {"output": OutputLocation(bucket="photos", prefix="elsewhere")},
         {"restore": RestoreParameters(tone=1)},
+        {"restore": RestoreParameters(watermark="Rekindle")},
     ],
 )
 def test_other_work_has_another_digest(change):
     assert task(**change).digest != task().digest
+
+
+def test_a_task_without_a_watermark_has_the_digest_that_it_always_had():
+    assert "watermark" not in task().model_dump_json(by_alias=True, exclude_none=True)
+    assert task().digest == "6176a9824793f4c5df0a317a57c110d7bd2011f982fcad76777f1722db52cc60"
+
+
+@pytest.mark.parametrize("text", ["", " ", "x" * 41, "two\nlines", "\0"])
+def test_a_watermark_is_one_line_of_visible_text(text):
+    with pytest.raises(ValidationError):
+        RestoreParameters(watermark=text)
+    with pytest.raises(ValidationError):
+        AnimationParameters(watermark=text)
 
 
 def test_a_task_survives_the_way_through_json():

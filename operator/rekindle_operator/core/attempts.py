@@ -177,8 +177,11 @@ def _tail_needed(attempt: Attempt, pod: Pod) -> bool:
 
 
 def _started(attempt: Attempt, pod: Pod) -> Attempt:
+    if attempt.start_time is not None:
+        return attempt
     update = {"node_name": pod.node_name or attempt.node_name, "start_time": pod.container.started_at}
-    return attempt if attempt.start_time is not None else attempt.model_copy(update=update)
+    # Built anew rather than copied, so that a long name is cut to what a status holds.
+    return Attempt(**dict(attempt) | update)
 
 
 def _ended(attempt: Attempt, pod: Pod, stop: Reason | None, now: datetime) -> Attempt:
@@ -186,7 +189,7 @@ def _ended(attempt: Attempt, pod: Pod, stop: Reason | None, now: datetime) -> At
     told = message_of(pod)
     lines = told.log_tail if told is not None and told.log_tail else attempt.log_tail or []
     code = pod.container.exit_code
-    # Built anew rather than copied, so that the engine's words are cut to what a status holds.
+    # Built anew for the same reason: an engine's words may be long.
     return Attempt(
         **dict(_started(attempt, pod))
         | {
