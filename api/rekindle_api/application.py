@@ -13,6 +13,7 @@ from rekindle_api.auth.tokens import TokenVerifier
 from rekindle_api.database import Database
 from rekindle_api.events import endpoints as events
 from rekindle_api.events.feed import AttemptFeed
+from rekindle_api.events.tickets import Tickets
 from rekindle_api.health import endpoints as health
 from rekindle_api.jobs import endpoints as jobs
 from rekindle_api.limits import BodyLimitMiddleware
@@ -26,6 +27,7 @@ from rekindle_api.settings import (
     AuthSettings,
     DatabaseSettings,
     LimitSettings,
+    LiveSettings,
     PlanSettings,
     RateSettings,
     ServerSettings,
@@ -44,6 +46,7 @@ class WebSettings:
     auth: AuthSettings
     server: ServerSettings
     limits: LimitSettings
+    live: LiveSettings
     plans: PlanSettings
     rates: RateSettings
 
@@ -60,6 +63,7 @@ class WebSettings:
             auth=read(AuthSettings, overrides),
             server=read(ServerSettings, overrides),
             limits=read(LimitSettings, overrides),
+            live=read(LiveSettings, overrides),
             plans=read(PlanSettings, overrides),
             rates=read(RateSettings, overrides),
         )
@@ -108,7 +112,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.storage = ObjectStorage(settings.storage)
     state.verifier = TokenVerifier(settings.auth)
     state.uploads = Uploads(state.database, state.storage, settings.limits)
-    state.feed = AttemptFeed(state.database, settings.database)
+    state.tickets = Tickets(settings.live)
+    state.feed = AttemptFeed(state.database, settings.database, settings.live.heartbeat_seconds)
     state.feed.start()
     try:
         yield

@@ -18,6 +18,7 @@ BEARER = HTTPBearer(
 )
 
 
+@raises(MissingTokenError, InvalidTokenError, KeysUnavailableError)
 async def bearer_claims(request: Request) -> Claims:
     """Return what the request's access token says.
 
@@ -44,10 +45,12 @@ def refuse_closed(user: User) -> User:
     return user
 
 
-@raises(MissingTokenError, InvalidTokenError, KeysUnavailableError, AccountClosedError)
-async def current_user(request: Request, _scheme: Annotated[object, Security(BEARER)]) -> User:
+TokenClaims = Annotated[Claims, Depends(bearer_claims)]
+
+
+@raises(AccountClosedError)
+async def current_user(request: Request, claims: TokenClaims, _scheme: Annotated[object, Security(BEARER)]) -> User:
     """Return the user who calls, made on the first call."""
-    claims = await bearer_claims(request)
     # A transaction of its own: uploads and event streams must not hold one while they last.
     async with database_of(request).transaction() as session:
         user = await UserRepository(session).find_or_create(claims.user_id, claims.email)

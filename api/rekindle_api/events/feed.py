@@ -1,7 +1,8 @@
 """Carries changes of attempts to every open stream of this process over one database connection.
 
 A notification is only a wake-up: what changed is read from the tables, once for all streams of a photo. After a lost
-connection everything that anybody follows is read again, so a notification that was missed does no harm.
+connection everything that anybody follows is read again, so a notification that was missed does no harm. At each
+heartbeat one query finds the readers whose accounts were closed; their streams end.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import logging
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,43 +21,64 @@ from rekindle_api.attempts.repository import AttemptRepository
 from rekindle_api.database import Database
 from rekindle_api.events.messages import State, states_by_job
 from rekindle_api.settings import DatabaseSettings
+from rekindle_api.users.repository import UserRepository
 
 _log = logging.getLogger(__name__)
 _CHECK_SECONDS = 30.0
 _RECONNECT_SECONDS = (0.2, 1.0, 5.0)
 
 
+class Heartbeat(Enum):
+    """A sign of life, sent when the reader's account was looked at and may go on."""
+
+    BEAT = auto()
+
+
 class Subscription:
     """What one stream waits on: the newest state, and whether it is newer than what the stream last took."""
 
-    def __init__(self) -> None:
-        self._changed = asyncio.Event()
-        self._state: State = {}
-        self.closed = False
+    def __init__(self, user_id: uuid.UUID) -> None:
+        self.user_id = user_id
+        self._woken = asyncio.Event()
+        self._state: State | None = None
+        self._changed = False
+        self._closed = False
 
     def put(self, state: State) -> None:
         """Replace the state; one that was not taken yet is passed over."""
-        self._state = state
-        self._changed.set()
+        if state != self._state:
+            self._state = state
+            self._changed = True
+            self._woken.set()
+
+    def beat(self) -> None:
+        """Have the stream show that it lives."""
+        self._woken.set()
 
     def close(self) -> None:
         """End the stream."""
-        self.closed = True
-        self._changed.set()
+        self._closed = True
+        self._woken.set()
 
-    async def next(self) -> State | None:
-        """Wait for the next state; None when the process shuts down."""
-        await self._changed.wait()
-        self._changed.clear()
-        return None if self.closed else self._state
+    async def next(self) -> State | Heartbeat | None:
+        """Wait for the next state or heartbeat; None when the stream has to end."""
+        await self._woken.wait()
+        self._woken.clear()
+        if self._closed:
+            return None
+        if self._changed and self._state is not None:
+            self._changed = False
+            return self._state
+        return Heartbeat.BEAT
 
 
 class AttemptFeed:
     """The one listener of a process."""
 
-    def __init__(self, database: Database, settings: DatabaseSettings) -> None:
+    def __init__(self, database: Database, settings: DatabaseSettings, heartbeat_seconds: float) -> None:
         self._database = database
         self._url = settings.libpq_url
+        self._heartbeat_seconds = heartbeat_seconds
         self._followers: dict[uuid.UUID, set[Subscription]] = {}
         self._stale: set[uuid.UUID] = set()
         self._wake = asyncio.Event()
@@ -64,13 +87,13 @@ class AttemptFeed:
 
     def start(self) -> None:
         """Begin to listen."""
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._deliver())]
+        self._tasks = [asyncio.create_task(loop()) for loop in (self._listen, self._deliver, self._beat)]
 
     def end_streams(self) -> None:
         """End every stream, so that a server that shuts down need not wait for them."""
         self._closed = True
-        for follower in [one for followers in self._followers.values() for one in followers]:
-            follower.close()
+        for subscription in self._subscriptions():
+            subscription.close()
 
     async def close(self) -> None:
         """Stop listening."""
@@ -80,9 +103,9 @@ class AttemptFeed:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @contextmanager
-    def follow(self, job_id: uuid.UUID) -> Iterator[Subscription]:
-        """Follow one photo. Its present state comes first, as soon as it is read."""
-        subscription = Subscription()
+    def follow(self, job_id: uuid.UUID, user_id: uuid.UUID) -> Iterator[Subscription]:
+        """Follow one photo of a user. Its present state comes first, as soon as it is read."""
+        subscription = Subscription(user_id)
         if self._closed:
             subscription.close()
         followers = self._followers.setdefault(job_id, set())
@@ -94,6 +117,9 @@ class AttemptFeed:
             followers.discard(subscription)
             if not followers:
                 self._followers.pop(job_id, None)
+
+    def _subscriptions(self) -> list[Subscription]:
+        return [one for followers in self._followers.values() for one in followers]
 
     def _mark(self, job_ids: Iterable[uuid.UUID]) -> None:
         self._stale.update(job_ids)
@@ -124,6 +150,24 @@ class AttemptFeed:
         with contextlib.suppress(ValueError):
             if (job_id := uuid.UUID(payload)) in self._followers:
                 self._mark([job_id])
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_seconds)
+            if not (readers := {subscription.user_id for subscription in self._subscriptions()}):
+                continue
+            try:
+                async with self._database.transaction() as session:
+                    active = await UserRepository(session).active_among(readers)
+            except (SQLAlchemyError, OSError) as error:
+                # Nobody is cut off because the database is away; the next beat looks again.
+                _log.warning("accounts cannot be checked for event streams", extra={"error": type(error).__name__})
+                active = readers
+            for subscription in self._subscriptions():
+                if subscription.user_id in readers - active:
+                    subscription.close()
+                else:
+                    subscription.beat()
 
     async def _deliver(self) -> None:
         while True:

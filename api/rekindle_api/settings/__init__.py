@@ -3,10 +3,11 @@
 A command reads only the classes it needs, so `rekindle-api migrate` asks for a database and nothing else.
 """
 
+from rekindle_api.settings.billing import StripeSettings
+from rekindle_api.settings.database import DatabaseSettings, MigrationSettings
 from rekindle_api.settings.domains import (
     AuthSettings,
     ClusterSettings,
-    DatabaseSettings,
     LimitSettings,
     ServerSettings,
     StorageSettings,
@@ -18,6 +19,7 @@ from rekindle_api.settings.environment import (
     InvalidSettingsError,
     read,
 )
+from rekindle_api.settings.live import LiveSettings
 from rekindle_api.settings.plans import Costs, Plan, PlanSettings, Tier
 from rekindle_api.settings.rates import Policy, Rate, RateSettings
 
@@ -31,6 +33,8 @@ __all__ = [
     "Environment",
     "InvalidSettingsError",
     "LimitSettings",
+    "LiveSettings",
+    "MigrationSettings",
     "Plan",
     "PlanSettings",
     "Policy",
@@ -38,6 +42,7 @@ __all__ = [
     "RateSettings",
     "ServerSettings",
     "StorageSettings",
+    "StripeSettings",
     "Tier",
     "read",
 ]

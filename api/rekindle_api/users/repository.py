@@ -1,13 +1,14 @@
 """Every query on users."""
 
 import uuid
+from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.faults import Commit, at_commit
-from rekindle_api.users.models import User
+from rekindle_api.users.models import AccountStatus, User
 
 
 class UserRepository:
@@ -29,3 +30,15 @@ class UserRepository:
         )
         at_commit(self._session, Commit.USER_CREATED)
         return (await self._session.scalars(statement)).one()
+
+    async def get(self, user_id: uuid.UUID) -> User | None:
+        """Return a user by our own id."""
+        return await self._session.get(User, user_id)
+
+    async def active_among(self, user_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        """Return those of some users whose accounts may act."""
+        banned = User.banned_until > func.now()
+        wanted = select(User.id).where(
+            User.id.in_(user_ids), User.status == AccountStatus.ACTIVE, ~func.coalesce(banned, False)
+        )
+        return set(await self._session.scalars(wanted))
