@@ -32,7 +32,7 @@ class Subscription(Timestamps, Base):
     current_period_end: Mapped[datetime | None]
     cancel_at_period_end: Mapped[bool] = mapped_column(server_default="false")
     superseded: Mapped[bool] = mapped_column(server_default="false")
-    """A second subscription beside a live one: it is cancelled and paid back."""
+    """A second subscription beside a live one: it is cancelled and paid back, and gives nothing."""
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
@@ -59,13 +59,14 @@ class Payment(Timestamps, Base):
     __tablename__ = "payments"
     __table_args__ = (
         CheckConstraint("amount >= 0 AND amount_refunded >= 0 AND amount_refunded <= amount", name="amount_refunded"),
+        CheckConstraint("credits_reversed BETWEEN 0 AND greatest(credits, 0)", name="credits_reversed"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     """Id of the checkout session or the invoice: the reference of its grant of credits."""
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), index=True)
     payment_intent_id: Mapped[str | None] = mapped_column(unique=True)
-    subscription_id: Mapped[str | None]
+    subscription_id: Mapped[str | None] = mapped_column(index=True)
     description: Mapped[str]
     amount: Mapped[int] = mapped_column(BigInteger)
     """In the smallest unit of the currency."""
@@ -73,4 +74,9 @@ class Payment(Timestamps, Base):
     """Paid back, or in dispute."""
     currency: Mapped[str]
     credits: Mapped[int] = mapped_column(server_default="0")
+    """What it granted; negative where a smaller subscription gave money back and took credits."""
+    credits_reversed: Mapped[int] = mapped_column(server_default="0")
+    """How many of those are taken back, for money that was paid back or is in dispute."""
+    reversals: Mapped[int] = mapped_column(server_default="0")
+    """Counts changes of `credits_reversed`: each has a name of its own in the ledger."""
     paid_at: Mapped[datetime]

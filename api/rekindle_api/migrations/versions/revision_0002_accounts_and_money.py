@@ -95,6 +95,9 @@ def extend_attempts(table: str) -> None:
     op.add_column(table, sa.Column("watermark", sa.Boolean, nullable=False, server_default="false"))
     op.add_column(table, sa.Column("watermarked_result_key", sa.Text))
     op.add_column(table, sa.Column("watermarked_preview_key", sa.Text))
+    op.add_column(table, sa.Column("watermarked_thumbnail_key", sa.Text))
+    op.add_column(table, sa.Column("unfulfilled", JSONB, nullable=False, server_default=sa.text("'[]'")))
+    op.add_column(table, sa.Column("estimated_completion_at", MOMENT))
     op.add_column(table, sa.Column("stored_bytes", sa.BigInteger, nullable=False, server_default="0"))
     op.add_column(table, sa.Column("retention_days", sa.Integer))
     op.add_column(table, sa.Column("expires_at", MOMENT))
@@ -303,17 +306,18 @@ def create_billing() -> None:
         sa.Column("id", sa.Text, primary_key=True),
         user_column(index=True),
         sa.Column("payment_intent_id", sa.Text, unique=True),
-        sa.Column("subscription_id", sa.Text),
+        sa.Column("subscription_id", sa.Text, index=True),
         sa.Column("description", sa.Text, nullable=False),
         sa.Column("amount", sa.BigInteger, nullable=False),
         sa.Column("amount_refunded", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("currency", sa.Text, nullable=False),
-        whole("credits", default=True),
+        *(whole(name, default=True) for name in ("credits", "credits_reversed", "reversals")),
         moment("paid_at"),
         *timestamps(),
         sa.CheckConstraint(
             "amount >= 0 AND amount_refunded >= 0 AND amount_refunded <= amount", name="amount_refunded"
         ),
+        sa.CheckConstraint("credits_reversed BETWEEN 0 AND greatest(credits, 0)", name="credits_reversed"),
     )
 
 
@@ -394,6 +398,9 @@ def downgrade() -> None:
             "watermark",
             "watermarked_result_key",
             "watermarked_preview_key",
+            "watermarked_thumbnail_key",
+            "unfulfilled",
+            "estimated_completion_at",
             "stored_bytes",
             "retention_days",
             "expires_at",
