@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from rekindle_api.settings import DatabaseSettings, InvalidSettingsError, read
+from rekindle_api.settings import DatabaseSettings, InvalidSettingsError, MigrationSettings, read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def _bridge(_options: argparse.Namespace) -> int:
 def _migrate(options: argparse.Namespace) -> int:
     from rekindle_api.migrations.runner import upgrade  # noqa: PLC0415 - as above
 
-    upgrade(read(DatabaseSettings), options.revision)
+    upgrade(read(DatabaseSettings), options.revision, read(MigrationSettings).database_app_role)
     return 0
 
 

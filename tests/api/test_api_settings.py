@@ -15,15 +15,27 @@ from rekindle_api.settings import (
     read,
 )
 
-GOOD_URL = "postgresql://rekindle:Hk3-long-and-random@db.example/rekindle?sslmode=verify-full"
+GOOD_URL = "postgresql://rekindle:Hk3-long-and-random@db.example/rekindle"
+TOKENS = {"database_iam_auth": True, "database_iam_region": "eu-central-1", "database_ssl_root_cert": "system"}
 
 
 @pytest.mark.parametrize(
     ("kind", "values", "variable"),
     [
-        (DatabaseSettings, {"database_url": "postgresql://u:postgres@h/d?sslmode=require"}, "DATABASE_URL"),
-        (DatabaseSettings, {"database_url": "postgresql://u@h/d?sslmode=require"}, "DATABASE_URL"),
-        (DatabaseSettings, {"database_url": "postgresql://u:Hk3-long-and-random@h/d"}, "DATABASE_URL"),
+        (
+            DatabaseSettings,
+            {"database_url": "postgresql://u:postgres@h/d", "database_ssl_root_cert": "system"},
+            "DATABASE_URL",
+        ),
+        (DatabaseSettings, {"database_url": "postgresql://u@h/d", "database_ssl_root_cert": "system"}, "DATABASE_URL"),
+        (DatabaseSettings, {"database_url": GOOD_URL}, "DATABASE_SSL_ROOT_CERT"),
+        (DatabaseSettings, {"database_url": f"{GOOD_URL}?sslmode=require"}, "DATABASE_SSL_ROOT_CERT"),
+        (DatabaseSettings, {"database_url": f"{GOOD_URL}?sslmode=verify-full"}, "DATABASE_SSL_ROOT_CERT"),
+        (
+            DatabaseSettings,
+            {"database_url": f"{GOOD_URL}?sslmode=require", "database_ssl_root_cert": "system"},
+            "DATABASE_URL",
+        ),
         (StorageSettings, {"s3_bucket": "photos", "s3_endpoint_url": "http://s3"}, "S3_ENDPOINT_URL"),
         (StorageSettings, {"s3_bucket": "photos", "s3_public_endpoint_url": "http://s3"}, "S3_PUBLIC_ENDPOINT_URL"),
         (AuthSettings, {"supabase_url": "http://project.example"}, "SUPABASE_URL"),
@@ -41,7 +53,9 @@ def test_production_refuses_what_is_weak(kind: type[DomainSettings], values: dic
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
-        (DatabaseSettings, {"database_url": GOOD_URL}),
+        (DatabaseSettings, {"database_url": GOOD_URL, "database_ssl_root_cert": "system"}),
+        (DatabaseSettings, {"database_url": f"{GOOD_URL}?sslmode=verify-full&sslrootcert=system"}),
+        (DatabaseSettings, {"database_url": "postgresql://rekindle@db.example/rekindle", **TOKENS}),
         (StorageSettings, {"s3_bucket": "photos"}),
         (AuthSettings, {"supabase_url": "https://project.example/"}),
         (ServerSettings, {"cors_origins": "https://app.example"}),
@@ -55,6 +69,11 @@ def test_production_takes_what_is_strong(kind: type[DomainSettings], values: dic
     ("kind", "values"),
     [
         (DatabaseSettings, {"database_url": "mysql://u@h/d"}),
+        (DatabaseSettings, {"database_url": GOOD_URL, "database_ssl_root_cert": "no/such/file.pem"}),
+        (DatabaseSettings, {"database_url": GOOD_URL, **TOKENS}),
+        (DatabaseSettings, {"database_url": "postgresql:///d", **TOKENS}),
+        (DatabaseSettings, {"database_url": "postgresql://u@h/d", **TOKENS, "database_ssl_root_cert": None}),
+        (DatabaseSettings, {"database_url": "postgresql://u@h/d", **TOKENS, "database_iam_region": None}),
         (AuthSettings, {"supabase_url": "project.example"}),
         (ServerSettings, {"cors_origins": "*"}),
         (ServerSettings, {"environment": "prod"}),
@@ -96,3 +115,12 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
     assert ended.value.code == 0
     assert f"rekindle-api {command}" in capsys.readouterr().out
+
+
+def test_production_refuses_to_be_told_where_to_die(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REKINDLE_FAULT_POINT", "upload.stored")
+    values = {"s3_bucket": "photos"}
+
+    assert read(StorageSettings, values)
+    with pytest.raises(InvalidSettingsError, match="REKINDLE_FAULT_POINT"):
+        read(StorageSettings, {**values, "environment": "production"})

@@ -6,18 +6,18 @@ import logging
 import psycopg
 from psycopg import sql
 
+from rekindle_api.database import Database
+
 _log = logging.getLogger(__name__)
 _CHECK_SECONDS = 30.0
 _RECONNECT_SECONDS = 2.0
 
 
-async def listen(url: str, channel: str, wake: asyncio.Event) -> None:
+async def listen(database: Database, channel: str, wake: asyncio.Event) -> None:
     """Set `wake` at each notification of `channel`, for ever."""
     while True:
         try:
-            async with await psycopg.AsyncConnection.connect(
-                url, autocommit=True, connect_timeout=5, application_name="rekindle-api-bridge"
-            ) as connection:
+            async with await database.connect("rekindle-api-bridge") as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                 wake.set()
                 while True:

@@ -87,13 +87,12 @@ async def _bridge(settings: BridgeSettings) -> int:
             for kind in KINDS.values()
         ]
         repair = Repair(database, cluster, recorder, metrics)
-        url = read(DatabaseSettings).libpq_url
         loops = [
             relay.run(),
-            listen(url, OUTBOX_CHANNEL, relay.wake),
+            listen(database, OUTBOX_CHANNEL, relay.wake),
             *(watch.run() for watch in watches),
             *(inbox.work() for _ in range(settings.bridge_sightings_at_once)),
-            repair.run(url, settings.bridge_repair_seconds),
+            repair.run(settings.bridge_repair_seconds),
         ]
         if settings.bridge_port:
             loops.append(Health(database, watches, metrics).serve(settings.bridge_host, settings.bridge_port))

@@ -11,8 +11,7 @@ from typing import Any
 import psycopg
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
-from rekindle_api.attempts.models import AttemptStatus
-from rekindle_api.attempts.replies import Attempt
+from rekindle_api.attempts.models import Attempt, AttemptStatus
 from rekindle_api.bridge.cluster import Cluster, ClusterUnavailableError, ExpiredError, Page, Resources
 from rekindle_api.bridge.metrics import Metrics
 from rekindle_api.bridge.recorder import Recorder
@@ -36,11 +35,11 @@ class Repair:
         self._recorder = recorder
         self._metrics = metrics
 
-    async def run(self, database_url: str, interval_seconds: float) -> None:
+    async def run(self, interval_seconds: float) -> None:
         """Do a pass at once and then at each interval, unless another process is at it."""
         while True:
             try:
-                async with _alone(database_url) as alone:
+                async with _alone(self._database) as alone:
                     if alone:
                         await self.repair()
             except psycopg.Error as error:
@@ -113,8 +112,8 @@ def _unwanted(attempt: Attempt) -> bool:
 
 
 @asynccontextmanager
-async def _alone(database_url: str) -> AsyncIterator[bool]:
+async def _alone(database: Database) -> AsyncIterator[bool]:
     """Tell whether this process has the lock of the pass, and keep it for the block. A dead process has it no more."""
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True, connect_timeout=5) as connection:
+    async with await database.connect("rekindle-api-repair") as connection:
         row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK_KEY])).fetchone()
         yield row is not None and bool(row[0])

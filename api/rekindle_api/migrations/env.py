@@ -1,8 +1,10 @@
-"""What Alembic runs: connect, take the lock that keeps two migrations apart, set timeouts, migrate."""
+"""What Alembic runs: connect, take the lock that keeps two migrations apart, set timeouts, migrate, grant."""
 
 from alembic import context
-from sqlalchemy import Connection, create_engine, pool, text
+from sqlalchemy import Connection, text
 
+from rekindle_api.database.connection import migration_engine
+from rekindle_api.migrations.grants import grant_to
 from rekindle_api.migrations.tables import METADATA
 
 # Chosen once; every process that migrates this schema takes the same lock.
@@ -19,13 +21,16 @@ def _migrate(connection: Connection) -> None:
         context.configure(connection=connection, target_metadata=METADATA, transaction_per_migration=True)
         with context.begin_transaction():
             context.run_migrations()
+        if (role := context.config.attributes["app_role"]) is not None:
+            with connection.begin():
+                grant_to(connection, role)
     finally:
         connection.rollback()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK_KEY})
         connection.commit()
 
 
-_engine = create_engine(context.config.attributes["url"], poolclass=pool.NullPool)
+_engine = migration_engine(context.config.attributes["settings"])
 with _engine.connect() as _connection:
     _migrate(_connection)
 _engine.dispose()

@@ -1,14 +1,13 @@
 """The settings of each domain."""
 
 from typing import Annotated, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
     Field,
     PositiveFloat,
     PositiveInt,
-    SecretStr,
     StringConstraints,
     field_validator,
     model_validator,
@@ -18,46 +17,6 @@ from pydantic_settings import NoDecode
 from rekindle_api.settings.environment import DomainSettings
 
 MIB = 1024 * 1024
-_DRIVER = "postgresql+psycopg"
-_WEAK_PASSWORDS = {"", "postgres", "password", "changeme", "secret", "rekindle"}
-
-
-class DatabaseSettings(DomainSettings):
-    """Where PostgreSQL is."""
-
-    database_url: SecretStr
-    """postgresql://user:password@host/database; production needs a password and sslmode=require or stricter."""
-    database_pool_size: PositiveInt = 10
-    """Connections that one process keeps open."""
-    database_pool_overflow: Annotated[int, Field(ge=0)] = 10
-    """Connections that one process may open beyond that."""
-
-    @field_validator("database_url")
-    @classmethod
-    def _postgresql_only(cls, value: SecretStr) -> SecretStr:
-        if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres", _DRIVER}:
-            raise ValueError("must be a postgresql:// URL")
-        return value
-
-    @model_validator(mode="after")
-    def _strict_in_production(self) -> Self:
-        parts = urlsplit(self.database_url.get_secret_value())
-        if self.production and (parts.password or "") in _WEAK_PASSWORDS:
-            raise ValueError("DATABASE_URL: production needs a password that is not a default")
-        modes = parse_qs(parts.query).get("sslmode", [""])
-        if self.production and modes[-1] not in {"require", "verify-ca", "verify-full"}:
-            raise ValueError("DATABASE_URL: production needs sslmode=require, verify-ca or verify-full")
-        return self
-
-    @property
-    def sqlalchemy_url(self) -> str:
-        """The URL with SQLAlchemy's name of the driver."""
-        return f"{_DRIVER}:{self.database_url.get_secret_value().partition(':')[2]}"
-
-    @property
-    def libpq_url(self) -> str:
-        """The URL as psycopg itself takes it."""
-        return f"postgresql:{self.database_url.get_secret_value().partition(':')[2]}"
 
 
 class StorageSettings(DomainSettings):

@@ -26,7 +26,7 @@ from rekindle_api.bridge.metrics import Metrics
 from rekindle_api.bridge.recorder import Recorder
 from rekindle_api.bridge.relay import Relay
 from rekindle_api.bridge.repair import Repair
-from rekindle_api.bridge.resources import ANIMATION, KINDS, RESTORE, Deadlines, Kind
+from rekindle_api.bridge.resources import ANIMATION, KINDS, RESTORE, JobRules, Kind
 from rekindle_api.bridge.settings import BridgeSettings, SweepSettings
 from rekindle_api.bridge.sweep import Sweep
 from rekindle_api.bridge.watch import ResourceWatch
@@ -258,7 +258,7 @@ class World:
 
     def wire(self, attempt: Any) -> dict[str, Any]:
         """Return the resource of an attempt as the bridge makes it."""
-        return self.kind(attempt).resource_of(attempt, self.namespace, Deadlines(60, 60))
+        return self.kind(attempt).resource_of(attempt, self.namespace, JobRules(60, 60, "Rekindle"))
 
     async def resource(self, attempt: Any) -> dict[str, Any] | None:
         return (await self.those_of(attempt).get(self.name(attempt))).resource
@@ -372,7 +372,7 @@ class World:
         watches = [
             ResourceWatch(self.cluster.of(kind), recorder, inbox, self.metrics, silence) for kind in KINDS.values()
         ]
-        loops = [relay.run(), listen(self.database_url, OUTBOX_CHANNEL, relay.wake), inbox.work()]
+        loops = [relay.run(), listen(self.database, OUTBOX_CHANNEL, relay.wake), inbox.work()]
         loops += [watch.run() for watch in watches]
         tasks = [asyncio.create_task(loop) for loop in loops]
         try:
