@@ -121,6 +121,8 @@ class CreditHold(Base):
     attempt_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     credits: Mapped[int]
+    description: Mapped[str]
+    """What the history says when they are spent."""
     state: Mapped[str] = mapped_column(server_default=HoldState.HELD)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     resolved_at: Mapped[datetime | None]

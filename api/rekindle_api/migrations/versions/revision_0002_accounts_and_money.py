@@ -14,6 +14,15 @@ depends_on: Sequence[str] | None = None
 MOMENT = sa.DateTime(timezone=True)
 ATTEMPT_TABLES = ("restore_attempts", "animation_attempts")
 LIVE_PHOTO = sa.text("status = 'ready' AND deleted_at IS NULL")
+USER_MOMENTS = (
+    "email_verified_at",
+    "profile_changed_at",
+    "banned_until",
+    "supabase_updated_at",
+    "renews_at",
+    "deletion_requested_at",
+    "purged_at",
+)
 TABLES = (
     "rate_limits",
     "idempotency_keys",
@@ -63,7 +72,7 @@ def upgrade() -> None:
 def extend_users() -> None:
     for name in ("first_name", "last_name", "profile_image_url"):
         op.add_column("users", sa.Column(name, sa.Text))
-    for name in ("email_verified_at", "banned_until", "supabase_updated_at", "renews_at", "deletion_requested_at"):
+    for name in USER_MOMENTS:
         op.add_column("users", sa.Column(name, MOMENT))
     op.add_column("users", sa.Column("tier", sa.Text, server_default="free", nullable=False))
     op.add_column("users", sa.Column("stripe_customer_id", sa.Text))
@@ -73,6 +82,12 @@ def extend_users() -> None:
     op.create_check_constraint("status", "users", "status IN ('active', 'suspended', 'deletion_requested', 'deleted')")
     op.create_index("ix_users_email", "users", [sa.text("lower(email)")])
     op.create_index("ix_users_deletion_requested_at", "users", ["deletion_requested_at"])
+    op.create_index(
+        "ix_users_unpurged",
+        "users",
+        ["deleted_at"],
+        postgresql_where=sa.text("deleted_at IS NOT NULL AND purged_at IS NULL"),
+    )
 
 
 def extend_photos() -> None:
@@ -192,6 +207,7 @@ def create_credits() -> None:
         sa.Column("attempt_id", sa.Uuid, primary_key=True),
         user_column(),
         whole("credits"),
+        sa.Column("description", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False, server_default="held"),
         moment("created_at", default=True),
         moment("resolved_at", optional=True),
@@ -220,10 +236,14 @@ def create_credits() -> None:
 
 
 def keep_accounts_true() -> None:
-    """Make the balance the sum of the entries, the entries append-only, and refuse commits that do not add up."""
+    """Make the balance the sum of the entries, the entries append-only, and refuse commits that do not add up.
+
+    The balance is written with the rights of the owner, so that the service needs none to write it by itself.
+    """
     op.execute(
         """
-        CREATE FUNCTION add_credit_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION add_credit_entry() RETURNS trigger LANGUAGE plpgsql
+        SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
         BEGIN
             UPDATE credit_accounts SET balance = balance + NEW.amount, updated_at = now() WHERE user_id = NEW.user_id;
             IF NOT FOUND THEN
@@ -418,11 +438,7 @@ def downgrade() -> None:
         "first_name",
         "last_name",
         "profile_image_url",
-        "email_verified_at",
-        "banned_until",
-        "supabase_updated_at",
-        "renews_at",
-        "deletion_requested_at",
+        *USER_MOMENTS,
         "tier",
         "stripe_customer_id",
     ):
