@@ -57,9 +57,14 @@ def _bridge(_options: argparse.Namespace) -> int:
 
 
 def _migrate(options: argparse.Namespace) -> int:
+    from rekindle_api.migrations.grants import UnfitRoleError  # noqa: PLC0415 - as above
     from rekindle_api.migrations.runner import upgrade  # noqa: PLC0415 - as above
 
-    upgrade(read(DatabaseSettings), options.revision, read(MigrationSettings).database_app_role)
+    try:
+        upgrade(read(DatabaseSettings), options.revision, read(MigrationSettings).database_app_role)
+    except UnfitRoleError as error:
+        sys.stderr.write(f"rekindle-api: {error}\n")
+        return 2
     return 0
 
 

@@ -22,8 +22,8 @@ def _migrate(connection: Connection) -> None:
         with context.begin_transaction():
             context.run_migrations()
         if (role := context.config.attributes["app_role"]) is not None:
-            with connection.begin():
-                grant_to(connection, role)
+            grant_to(connection, role)
+            connection.commit()
     finally:
         connection.rollback()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK_KEY})
