@@ -31,6 +31,7 @@ class User(Timestamps, Base):
         one_of("tier", Tier),
         Index("ix_users_email", text("lower(email)")),
         Index("ix_users_deletion_requested_at", "deletion_requested_at"),
+        Index("ix_users_unpurged", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL AND purged_at IS NULL")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -40,6 +41,8 @@ class User(Timestamps, Base):
     first_name: Mapped[str | None]
     last_name: Mapped[str | None]
     profile_image_url: Mapped[str | None]
+    profile_changed_at: Mapped[datetime | None]
+    """When the owner last changed name or picture here: from then on Supabase's are not taken over."""
     status: Mapped[str] = mapped_column(server_default=AccountStatus.ACTIVE)
     banned_until: Mapped[datetime | None]
     """Supabase lets nobody sign in until then; nor do we."""
@@ -51,3 +54,5 @@ class User(Timestamps, Base):
     stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
     deletion_requested_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    purged_at: Mapped[datetime | None]
+    """When nothing was left of a deleted account but this row and its entries in the ledger."""
