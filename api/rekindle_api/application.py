@@ -113,7 +113,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.verifier = TokenVerifier(settings.auth)
     state.uploads = Uploads(state.database, state.storage, settings.limits)
     state.tickets = Tickets(settings.live)
-    state.feed = AttemptFeed(state.database, settings.database, settings.live.heartbeat_seconds)
+    state.feed = AttemptFeed(state.database, settings.live.heartbeat_seconds, settings.plans)
     state.feed.start()
     try:
         yield

@@ -53,6 +53,8 @@ class AttemptColumns(Timestamps):
     output_prefix: Mapped[str]
     progress_percent: Mapped[int | None]
     progress_stage: Mapped[str | None]
+    estimated_completion_at: Mapped[datetime | None]
+    """About when the running attempt will end, as the operator estimates it."""
     reason: Mapped[str | None]
     """One word of rekindle_crds.Reason, or of the bridge, for a failure or a wait."""
     message: Mapped[str | None]
@@ -61,7 +63,9 @@ class AttemptColumns(Timestamps):
     thumbnail_key: Mapped[str | None]
     manifest_key: Mapped[str | None]
     warnings: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
-    """What was asked for and could not be done."""
+    """What was asked for and could not be done, in sentences for people."""
+    unfulfilled: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
+    """Names of the resource's parameters that the engine could not honour."""
     resource_version: Mapped[int | None] = mapped_column(BigInteger)
     """The custom resource's version behind the last change: what an older one says comes too late."""
     credits: Mapped[int] = mapped_column(server_default="0")
@@ -72,6 +76,8 @@ class AttemptColumns(Timestamps):
     """Whether the worker makes watermarked copies too: the tier's rule when it was asked for."""
     watermarked_result_key: Mapped[str | None]
     watermarked_preview_key: Mapped[str | None]
+    watermarked_thumbnail_key: Mapped[str | None]
+    """What stands for the thumbnail where only watermarked copies are shown; a small thumbnail is that itself."""
     stored_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
     """Size of all its outputs."""
     retention_days: Mapped[int | None]
@@ -143,3 +149,7 @@ class AnimationAttempt(AttemptColumns, Base):
     """Null while the restore attempt that makes the source still runs."""
     restore_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("restore_attempts.id", ondelete="SET NULL"))
     """The restore attempt whose result is animated; the photo's original when null."""
+
+
+Attempt = RestoreAttempt | AnimationAttempt
+"""An attempt of either kind."""

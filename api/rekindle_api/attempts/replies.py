@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.models import AnimationAttempt, Attempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.serving import Served, served
 from rekindle_api.storage import Download
 
 PENDING_KEY = "pending"
 FAILED_KEY = "failed"
-Attempt = RestoreAttempt | AnimationAttempt
 
 
 class Progress(BaseModel):
@@ -35,6 +35,7 @@ class ResultReply(BaseModel):
     preview_url: str | None = None
     thumbnail_url: str | None = None
     warnings: list[str] = []
+    watermarked: bool = Field(description="Whether the addresses lead to copies under a watermark.")
 
 
 class RestoreAttemptReply(ResultReply):
@@ -68,6 +69,7 @@ class AnimationAttemptReply(BaseModel):
     message: str | None = None
     finished_at: datetime | None = None
     warnings: list[str] = []
+    watermarked: bool = Field(description="Whether the addresses lead to copies under a watermark.")
 
 
 class ProcessingJobReply(BaseModel):
@@ -82,30 +84,29 @@ class ProcessingJobReply(BaseModel):
     created_at: datetime
 
 
-def state_key(attempt: Attempt) -> str:
-    """Return the key that tells the frontend an attempt's state."""
+def state_key(attempt: Attempt, result_key: str | None) -> str:
+    """Return the key that tells the frontend an attempt's state: `result_key` once it is completed."""
     status = AttemptStatus(attempt.status)
-    if status is AttemptStatus.COMPLETED and attempt.result_key is not None:
-        return attempt.result_key
+    if status is AttemptStatus.COMPLETED and result_key is not None:
+        return result_key
     return FAILED_KEY if status.finished else PENDING_KEY
 
 
-def downloads(attempt: Attempt) -> Iterable[Download]:
-    """Yield what can be downloaded of an attempt."""
-    if (result := result_download(attempt)) is not None:
+def downloads(attempt: Attempt, *, watermarked: bool) -> Iterable[Download]:
+    """Yield what the owner can download of an attempt, by the watermark rule of the owner's tier now."""
+    if (result := result_download(attempt, watermarked=watermarked)) is not None:
         yield result
-    name = _file_name(attempt)
-    if attempt.preview_key is not None:
-        yield Download(attempt.preview_key, f"{name}-preview", bucket=attempt.bucket)
-    if attempt.thumbnail_key is not None:
-        yield Download(attempt.thumbnail_key, f"{name}-thumbnail", bucket=attempt.bucket)
+    name, keys = _file_name(attempt), served(attempt, watermarked=watermarked)
+    if keys.preview is not None:
+        yield Download(keys.preview, f"{name}-preview", bucket=attempt.bucket)
+    if keys.thumbnail is not None:
+        yield Download(keys.thumbnail, f"{name}-thumbnail", bucket=attempt.bucket)
 
 
-def result_download(attempt: Attempt) -> Download | None:
-    """Return the download of an attempt's result; None without one."""
-    if attempt.result_key is None:
-        return None
-    return Download(attempt.result_key, _file_name(attempt), bucket=attempt.bucket)
+def result_download(attempt: Attempt, *, watermarked: bool) -> Download | None:
+    """Return the download of the result that the owner gets; None without one."""
+    key = served(attempt, watermarked=watermarked).result
+    return Download(key, _file_name(attempt), bucket=attempt.bucket) if key is not None else None
 
 
 def _file_name(attempt: Attempt) -> str:
@@ -120,15 +121,15 @@ def progress(attempt: Attempt) -> Progress | None:
     return Progress(percent=attempt.progress_percent, stage=attempt.progress_stage)
 
 
-def result_reply(attempt: RestoreAttempt, urls: Mapping[str, str]) -> ResultReply:
+def result_reply(attempt: RestoreAttempt, urls: Mapping[str, str], *, watermarked: bool) -> ResultReply:
     """Return a completed restoration."""
-    return ResultReply(**_result_fields(attempt, urls))
+    return ResultReply(**_result_fields(attempt, urls, served(attempt, watermarked=watermarked)))
 
 
-def restore_reply(attempt: RestoreAttempt, urls: Mapping[str, str]) -> RestoreAttemptReply:
+def restore_reply(attempt: RestoreAttempt, urls: Mapping[str, str], *, watermarked: bool) -> RestoreAttemptReply:
     """Return an attempt to restore, in any state."""
     return RestoreAttemptReply(
-        **_result_fields(attempt, urls),
+        **_result_fields(attempt, urls, served(attempt, watermarked=watermarked)),
         status=AttemptStatus(attempt.status),
         progress=progress(attempt),
         reason=attempt.reason,
@@ -137,28 +138,30 @@ def restore_reply(attempt: RestoreAttempt, urls: Mapping[str, str]) -> RestoreAt
     )
 
 
-def animation_reply(attempt: AnimationAttempt, urls: Mapping[str, str]) -> AnimationAttemptReply:
+def animation_reply(attempt: AnimationAttempt, urls: Mapping[str, str], *, watermarked: bool) -> AnimationAttemptReply:
     """Return an attempt to animate, in any state."""
-    state = state_key(attempt)
+    keys = served(attempt, watermarked=watermarked)
+    state = state_key(attempt, keys.result)
     return AnimationAttemptReply(
         id=attempt.id,
         job_id=attempt.job_id,
         restore_id=attempt.restore_id,
-        preview_s3_key=attempt.preview_key or state,
+        preview_s3_key=keys.preview or state,
         result_s3_key=state,
-        thumb_s3_key=attempt.thumbnail_key,
+        thumb_s3_key=keys.thumbnail,
         model=attempt.model,
         params=attempt.requested,
         created_at=attempt.created_at,
-        preview_url=_url(urls, attempt.preview_key),
-        result_url=_url(urls, attempt.result_key),
-        thumb_url=_url(urls, attempt.thumbnail_key),
+        preview_url=_url(urls, keys.preview),
+        result_url=_url(urls, keys.result),
+        thumb_url=_url(urls, keys.thumbnail),
         status=AttemptStatus(attempt.status),
         progress=progress(attempt),
         reason=attempt.reason,
         message=attempt.message,
         finished_at=attempt.finished_at,
         warnings=attempt.warnings,
+        watermarked=keys.watermarked,
     )
 
 
@@ -175,18 +178,19 @@ def processing_reply(attempt: Attempt) -> ProcessingJobReply:
     )
 
 
-def _result_fields(attempt: RestoreAttempt, urls: Mapping[str, str]) -> dict[str, Any]:
+def _result_fields(attempt: RestoreAttempt, urls: Mapping[str, str], keys: Served) -> dict[str, Any]:
     return {
         "id": attempt.id,
         "job_id": attempt.job_id,
-        "s3_key": state_key(attempt),
+        "s3_key": state_key(attempt, keys.result),
         "model": attempt.model,
         "params": attempt.requested,
         "created_at": attempt.created_at,
-        "url": _url(urls, attempt.result_key),
-        "preview_url": _url(urls, attempt.preview_key),
-        "thumbnail_url": _url(urls, attempt.thumbnail_key),
+        "url": _url(urls, keys.result),
+        "preview_url": _url(urls, keys.preview),
+        "thumbnail_url": _url(urls, keys.thumbnail),
         "warnings": attempt.warnings,
+        "watermarked": keys.watermarked,
     }
 
 

@@ -92,6 +92,7 @@ def standing_of(attempt: RestoreAttempt | AnimationAttempt) -> Standing:
         reason=attempt.reason,
         message=attempt.message,
         started_at=attempt.started_at,
+        estimated_completion_at=attempt.estimated_completion_at,
         resource_version=attempt.resource_version,
         retention_days=attempt.retention_days,
     )

@@ -14,6 +14,11 @@ class ResultKeys:
     manifest: str
     preview: str | None = None
     thumbnail: str | None = None
+    watermarked_result: str | None = None
+    watermarked_preview: str | None = None
+    watermarked_thumbnail: str | None = None
+    bytes: int = 0
+    """Size of all outputs together."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Observation:
     finished_at: datetime | None = None
     keys: ResultKeys | None = None
     warnings: tuple[str, ...] = ()
+    unfulfilled: tuple[str, ...] = ()
+    """Names of the resource's parameters that the engine could not honour."""
+    estimated_completion_at: datetime | None = None
     resource_version: int | None = None
     """Version of the resource that was seen; Kubernetes counts it up, so what is older can be told."""
 
@@ -48,6 +56,7 @@ class Standing:
     reason: str | None = None
     message: str | None = None
     started_at: datetime | None = None
+    estimated_completion_at: datetime | None = None
     resource_version: int | None = None
     retention_days: int | None = None
 
@@ -77,6 +86,7 @@ def decide(standing: Standing, seen: Observation, now: datetime) -> Change | Non
         "reason": seen.reason,
         "message": seen.message,
         "started_at": standing.started_at or seen.started_at,
+        "estimated_completion_at": seen.estimated_completion_at,
     }
     changed = {name: value for name, value in wanted.items() if value != getattr(standing, name)}
     if not changed:
@@ -113,7 +123,9 @@ def _final_values(standing: Standing, seen: Observation, now: datetime) -> dict[
         "message": seen.message,
         "started_at": standing.started_at or seen.started_at,
         "finished_at": seen.finished_at or now,
+        "estimated_completion_at": None,
         "warnings": list(seen.warnings),
+        "unfulfilled": list(seen.unfulfilled),
     }
     if standing.retention_days is not None:
         values["expires_at"] = now + timedelta(days=standing.retention_days)
@@ -124,5 +136,9 @@ def _final_values(standing: Standing, seen: Observation, now: datetime) -> dict[
             "manifest_key": seen.keys.manifest,
             "preview_key": seen.keys.preview,
             "thumbnail_key": seen.keys.thumbnail,
+            "watermarked_result_key": seen.keys.watermarked_result,
+            "watermarked_preview_key": seen.keys.watermarked_preview,
+            "watermarked_thumbnail_key": seen.keys.watermarked_thumbnail,
+            "stored_bytes": seen.keys.bytes,
         }
     return values

@@ -9,6 +9,7 @@ from rekindle_api.auth.errors import AccountClosedError, InvalidTokenError, Keys
 from rekindle_api.auth.tokens import Claims, TokenVerifier
 from rekindle_api.database.connection import database_of
 from rekindle_api.problems import raises
+from rekindle_api.settings import Plan, PlanSettings
 from rekindle_api.users.models import AccountStatus, User
 from rekindle_api.users.repository import UserRepository
 
@@ -58,3 +59,12 @@ async def current_user(request: Request, claims: TokenClaims, _scheme: Annotated
 
 
 CurrentUser = Annotated[User, Depends(current_user)]
+
+
+def current_plan(request: Request, user: CurrentUser) -> Plan:
+    """Return what the caller's tier gives now."""
+    plans: PlanSettings = request.app.state.plans
+    return plans.plan(user.tier)
+
+
+CurrentPlan = Annotated[Plan, Depends(current_plan)]

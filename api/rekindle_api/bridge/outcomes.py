@@ -69,6 +69,7 @@ def completed(manifest: Manifest, keys: ResultKeys, success: Success) -> Observa
         finished_at=success.finished_at or manifest.created_at,
         keys=keys,
         warnings=tuple(manifest.warnings),
+        unfulfilled=tuple(manifest.unfulfilled),
     )
 
 
@@ -86,6 +87,11 @@ def keys_in(manifest: Manifest, prefix: str) -> ResultKeys | None:
         manifest=manifest_key(prefix),
         preview=keys.get(OutputName.PREVIEW),
         thumbnail=keys.get(OutputName.THUMBNAIL) or keys.get(OutputName.POSTER),
+        watermarked_result=keys.get(OutputName.WATERMARKED_RESULT),
+        watermarked_preview=keys.get(OutputName.WATERMARKED_PREVIEW),
+        # A thumbnail is too small to be of use to anybody but a list; a poster is a picture of full size.
+        watermarked_thumbnail=keys.get(OutputName.THUMBNAIL) or keys.get(OutputName.WATERMARKED_POSTER),
+        bytes=sum(output.bytes for output in manifest.outputs),
     )
 
 

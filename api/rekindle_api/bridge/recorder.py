@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rekindle_api.attempts.models import AttemptStatus
-from rekindle_api.attempts.replies import Attempt
+from rekindle_api.attempts.models import Attempt, AttemptStatus
 from rekindle_api.attempts.repository import A, AttemptRepository
 from rekindle_api.attempts.states import advance, standing_of
 from rekindle_api.attempts.transitions import Observation, decide

@@ -16,8 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from rekindle_api.attempts.models import AttemptStatus
-from rekindle_api.attempts.replies import Attempt
+from rekindle_api.attempts.models import Attempt, AttemptStatus
 from rekindle_api.attempts.repository import AttemptRepository
 from rekindle_api.attempts.transitions import Observation
 from rekindle_api.bridge.answers import Answer, Verdict, backoff, verdict_on_change, verdict_on_creation
@@ -25,7 +24,7 @@ from rekindle_api.bridge.cluster import Cluster
 from rekindle_api.bridge.metrics import Metrics
 from rekindle_api.bridge.outcomes import invalid, name_taken, never_started
 from rekindle_api.bridge.recorder import Recorder
-from rekindle_api.bridge.resources import KINDS, Deadlines, Kind
+from rekindle_api.bridge.resources import KINDS, JobRules, Kind
 from rekindle_api.bridge.settings import BridgeSettings
 from rekindle_api.database import Database
 from rekindle_api.faults import Commit, Place, at_commit, reached
@@ -50,7 +49,9 @@ class Relay:
         self._recorder = recorder
         self._metrics = metrics
         self._settings = settings
-        self._deadlines = Deadlines(settings.start_deadline_seconds, settings.active_deadline_seconds)
+        self._rules = JobRules(
+            settings.start_deadline_seconds, settings.active_deadline_seconds, settings.watermark_text
+        )
         self._running: set[asyncio.Task[None]] = set()
         self.wake = asyncio.Event()
 
@@ -100,7 +101,7 @@ class Relay:
             await self._adopt(kind, entry, overdue=True)
             return
         try:
-            resource = kind.resource_of(attempt, self._cluster.namespace, self._deadlines)
+            resource = kind.resource_of(attempt, self._cluster.namespace, self._rules)
         except ValidationError as error:
             await self._finish(entry, "invalid", invalid(_first(error)))
             return
@@ -118,7 +119,7 @@ class Relay:
 
     def _is_overdue(self, attempt: Attempt) -> bool:
         """Tell whether the resource of an attempt would have failed by now for not having started."""
-        return attempt.created_at <= datetime.now(UTC) - timedelta(seconds=self._deadlines.start_seconds)
+        return attempt.created_at <= datetime.now(UTC) - timedelta(seconds=self._rules.start_seconds)
 
     async def _adopt(self, kind: Kind[Any], entry: OutboxEntry, *, overdue: bool = False) -> None:
         """Look who has the name: ours from an earlier try, or somebody else's. An overdue one is not made any more."""

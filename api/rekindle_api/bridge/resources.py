@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Generic
 
-from rekindle_api.attempts.models import AnimationAttempt, RestoreAttempt
+from rekindle_api.attempts.models import AnimationAttempt, Attempt, RestoreAttempt
 from rekindle_api.attempts.repository import A
 from rekindle_api.outbox.models import AttemptKind
 from rekindle_crds import (
@@ -32,11 +32,12 @@ MAX_START_SECONDS = 30 * 86_400
 
 
 @dataclass(frozen=True)
-class Deadlines:
-    """How long a job may wait and work."""
+class JobRules:
+    """What holds for every job: how long it may wait and work, and the text of a watermark."""
 
     start_seconds: int
     active_seconds: int
+    watermark: str
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,13 @@ class Kind(Generic[A]):
     resource: Resource
     initial: str
     """Begins the names of its resources."""
-    spec: Callable[[A, Deadlines], Lifecycle]
+    spec: Callable[[A, JobRules], Lifecycle]
 
     def name_of(self, attempt_id: uuid.UUID) -> str:
         """Return the name of an attempt's resource: derived, so that a second try to create it finds the first."""
         return f"{self.initial}-{attempt_id.hex}"
 
-    def resource_of(self, attempt: A, namespace: str, deadlines: Deadlines) -> dict[str, Any]:
+    def resource_of(self, attempt: A, namespace: str, rules: JobRules) -> dict[str, Any]:
         """Return the custom resource of an attempt as the API server takes it.
 
         Raises:
@@ -72,7 +73,7 @@ class Kind(Generic[A]):
                     str(Label.ATTEMPT): str(attempt.id),
                 },
             },
-            "spec": self.spec(attempt, deadlines).wire(),
+            "spec": self.spec(attempt, rules).wire(),
         }
 
     def attempt_of(self, resource: dict[str, Any]) -> uuid.UUID | None:
@@ -85,32 +86,38 @@ class Kind(Generic[A]):
         return attempt_id if metadata.get("name") == self.name_of(attempt_id) else None
 
 
-def _restore_spec(attempt: RestoreAttempt, deadlines: Deadlines) -> RestoreJobSpec:
+def _restore_spec(attempt: RestoreAttempt, rules: JobRules) -> RestoreJobSpec:
     return RestoreJobSpec(
         source=SourceLocation(bucket=attempt.bucket, key=attempt.source_key),
         output=OutputLocation(bucket=attempt.bucket, prefix=attempt.output_prefix),
-        restore=RestoreParameters.model_validate(attempt.parameters),
-        start_deadline_seconds=deadlines.start_seconds,
-        active_deadline_seconds=deadlines.active_seconds,
+        restore=RestoreParameters.model_validate(_parameters(attempt, rules)),
+        priority=attempt.priority,
+        start_deadline_seconds=rules.start_seconds,
+        active_deadline_seconds=rules.active_seconds,
     )
 
 
-def _animation_spec(attempt: AnimationAttempt, deadlines: Deadlines) -> AnimationJobSpec:
+def _animation_spec(attempt: AnimationAttempt, rules: JobRules) -> AnimationJobSpec:
     """Animate a stored photo; as long as its restoration runs, what the RestoreJob of that makes."""
-    start = deadlines.start_seconds
+    start = rules.start_seconds
     if attempt.source_key is None and attempt.restore_id is not None:
         source = AnimationSource(restore_job_name=RESTORE.name_of(attempt.restore_id))
         # The RestoreJob has its own time to start and to work.
-        start = min(2 * start + deadlines.active_seconds, MAX_START_SECONDS)
+        start = min(2 * start + rules.active_seconds, MAX_START_SECONDS)
     else:
         source = AnimationSource(bucket=attempt.bucket, key=attempt.source_key)
     return AnimationJobSpec(
         source=source,
         output=OutputLocation(bucket=attempt.bucket, prefix=attempt.output_prefix),
-        animation=AnimationParameters.model_validate(attempt.parameters),
+        animation=AnimationParameters.model_validate(_parameters(attempt, rules)),
+        priority=attempt.priority,
         start_deadline_seconds=start,
-        active_deadline_seconds=deadlines.active_seconds,
+        active_deadline_seconds=rules.active_seconds,
     )
+
+
+def _parameters(attempt: Attempt, rules: JobRules) -> dict[str, Any]:
+    return attempt.parameters | ({"watermark": rules.watermark} if attempt.watermark else {})
 
 
 RESTORE = Kind(AttemptKind.RESTORE, RestoreAttempt, RESTORE_JOB, "r", _restore_spec)

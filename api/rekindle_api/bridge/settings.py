@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from rekindle_api.settings import DomainSettings
+from rekindle_crds import WatermarkText
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
@@ -18,6 +19,8 @@ class BridgeSettings(DomainSettings):
     """How long a job may wait for its first container before it fails."""
     active_deadline_seconds: Annotated[int, Field(ge=1, le=7 * _DAY)] = _HOUR // 2
     """How long the containers of a job may run in all before it fails."""
+    watermark_text: WatermarkText = "Rekindle"
+    """What stands on the copies of results that are made for tiers with a watermark."""
     bridge_orders_at_once: PositiveInt = 8
     """Orders of the outbox that one process carries out at the same time."""
     bridge_poll_seconds: PositiveFloat = 2

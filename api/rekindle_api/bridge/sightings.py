@@ -86,6 +86,7 @@ def _unfinished(status: JobStatus, version: int | None) -> Observation:
         reason=waiting.reason if waiting else None,
         message=(waiting.message or None) if waiting else None,
         started_at=status.start_time,
+        estimated_completion_at=progress.estimated_completion_time if progress else None,
         resource_version=version,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from rekindle_api.attempts.replies import Attempt
+from rekindle_api.attempts.models import Attempt
 from rekindle_api.attempts.repository import A
 from rekindle_api.bridge.answers import Verdict, verdict_on_change
 from rekindle_api.bridge.cluster import Cluster, ClusterUnavailableError, ExpiredError, Resources

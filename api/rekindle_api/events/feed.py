@@ -16,12 +16,13 @@ from enum import Enum, auto
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from rekindle_api.attempts.models import ATTEMPT_CHANNEL, AnimationAttempt, RestoreAttempt
+from rekindle_api.attempts.models import ATTEMPT_CHANNEL, AnimationAttempt, Attempt, RestoreAttempt
 from rekindle_api.attempts.repository import AttemptRepository
 from rekindle_api.database import Database
 from rekindle_api.events.messages import State, states_by_job
-from rekindle_api.settings import DatabaseSettings
+from rekindle_api.settings import PlanSettings
 from rekindle_api.users.repository import UserRepository
+from rekindle_api.users.tiers import tiers_of
 
 _log = logging.getLogger(__name__)
 _CHECK_SECONDS = 30.0
@@ -75,9 +76,9 @@ class Subscription:
 class AttemptFeed:
     """The one listener of a process."""
 
-    def __init__(self, database: Database, settings: DatabaseSettings, heartbeat_seconds: float) -> None:
+    def __init__(self, database: Database, heartbeat_seconds: float, plans: PlanSettings) -> None:
         self._database = database
-        self._url = settings.libpq_url
+        self._plans = plans
         self._heartbeat_seconds = heartbeat_seconds
         self._followers: dict[uuid.UUID, set[Subscription]] = {}
         self._stale: set[uuid.UUID] = set()
@@ -101,6 +102,11 @@ class AttemptFeed:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams this process has open."""
+        return len(self._subscriptions())
 
     @contextmanager
     def follow(self, job_id: uuid.UUID, user_id: uuid.UUID) -> Iterator[Subscription]:
@@ -129,10 +135,7 @@ class AttemptFeed:
         failures = 0
         while True:
             try:
-                connection = await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=5, application_name="rekindle-api-events"
-                )
-                async with connection:
+                async with await self._database.connect("rekindle-api-events") as connection:
                     await connection.execute(f"LISTEN {ATTEMPT_CHANNEL}".encode())
                     failures = 0
                     self._mark(self._followers)
@@ -201,4 +204,7 @@ class AttemptFeed:
         async with self._database.transaction() as session:
             restores = await AttemptRepository(session, RestoreAttempt).for_streams(job_ids)
             animations = await AttemptRepository(session, AnimationAttempt).for_streams(job_ids)
-        return dict(states_by_job([*restores, *animations]))
+            attempts: list[Attempt] = [*restores, *animations]
+            tiers = await tiers_of(session, {attempt.owner_id for attempt in attempts})
+        watermarked = {owner_id for owner_id, tier in tiers.items() if self._plans.plan(tier).watermark}
+        return dict(states_by_job(attempts, watermarked))

@@ -1,13 +1,13 @@
 """Decides which events a stream sends, from what the tables hold. Pure."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
-from rekindle_api.attempts.replies import Attempt, result_download
+from rekindle_api.attempts.models import Attempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.replies import result_download
 from rekindle_api.outbox.models import AttemptKind
 from rekindle_api.storage import Download
 
@@ -47,8 +47,8 @@ class Message:
     video: Download | None = None
 
 
-def view(attempt: Attempt) -> AttemptView:
-    """Return what streams tell of an attempt."""
+def view(attempt: Attempt, *, watermarked: bool) -> AttemptView:
+    """Return what streams tell of an attempt, by the watermark rule of its owner's tier."""
     return AttemptView(
         kind=AttemptKind.RESTORE if isinstance(attempt, RestoreAttempt) else AttemptKind.ANIMATION,
         id=attempt.id,
@@ -60,7 +60,7 @@ def view(attempt: Attempt) -> AttemptView:
         reason=attempt.reason,
         message=attempt.message,
         changed_at=attempt.updated_at,
-        result=result_download(attempt),
+        result=result_download(attempt, watermarked=watermarked),
     )
 
 
@@ -97,11 +97,16 @@ def following(before: State, after: State) -> list[Message]:
     return messages
 
 
-def states_by_job(attempts: Iterable[Attempt]) -> dict[uuid.UUID, dict[uuid.UUID, AttemptView]]:
-    """Return the state of each upload session; its attempts keep their order."""
+def states_by_job(
+    attempts: Iterable[Attempt], watermarked: Collection[uuid.UUID]
+) -> dict[uuid.UUID, dict[uuid.UUID, AttemptView]]:
+    """Return the state of each upload session; its attempts keep their order.
+
+    `watermarked` names the owners who see results under a watermark.
+    """
     found: dict[uuid.UUID, dict[uuid.UUID, AttemptView]] = {}
     for attempt in attempts:
-        found.setdefault(attempt.job_id, {})[attempt.id] = view(attempt)
+        found.setdefault(attempt.job_id, {})[attempt.id] = view(attempt, watermarked=attempt.owner_id in watermarked)
     return found
 
 

@@ -7,8 +7,7 @@ from fastapi import APIRouter, BackgroundTasks, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
-from rekindle_api.attempts.replies import Attempt
+from rekindle_api.attempts.models import AnimationAttempt, Attempt, AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.requests import AnimateRequest, RestoreRequest
 from rekindle_api.attempts.service import Subject, Terms, delete_attempt, request_animation, request_restore
 from rekindle_api.auth.dependencies import CurrentUser
@@ -96,7 +95,9 @@ async def list_jobs(
 ) -> list[JobReply]:
     """List the owner's jobs with their attempts, newest first."""
     found, _ = await PhotoRepository(session).page(user.id, page.skip, page.limit)
-    return await job_replies(session, storage_of(request), found, photos.signed_url_seconds)
+    return await job_replies(
+        session, storage_of(request), found, photos.signed_url_seconds, watermarked=photos.watermarked
+    )
 
 
 @router.get("/jobs/{photo_id}")
@@ -105,7 +106,9 @@ async def get_job(
 ) -> JobReply:
     """Return a photo with every attempt on it."""
     photo = await photos.get(user.id, photo_id)
-    [reply] = await job_replies(session, storage_of(request), [photo], photos.signed_url_seconds)
+    [reply] = await job_replies(
+        session, storage_of(request), [photo], photos.signed_url_seconds, watermarked=photos.watermarked
+    )
     return reply
 
 

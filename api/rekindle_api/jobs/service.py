@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts import replies as attempts
 from rekindle_api.attempts.errors import AttemptNotFoundError
-from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.models import AnimationAttempt, Attempt, AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.repository import AttemptRepository
 from rekindle_api.jobs.replies import AttemptState, JobReply
 from rekindle_api.photos.models import Photo
@@ -17,9 +17,9 @@ from rekindle_api.storage import Download, ObjectStorage
 
 
 async def job_replies(
-    session: AsyncSession, storage: ObjectStorage, photos: Sequence[Photo], seconds: int
+    session: AsyncSession, storage: ObjectStorage, photos: Sequence[Photo], seconds: int, *, watermarked: bool
 ) -> list[JobReply]:
-    """Return photos of one owner as jobs, with URLs that are good for `seconds`."""
+    """Return photos of one owner as jobs, with URLs that are good for `seconds`, by the owner's watermark rule."""
     if not photos:
         return []
     owner_id, ids = photos[0].owner_id, [photo.id for photo in photos]
@@ -27,9 +27,9 @@ async def job_replies(
     animations = await AttemptRepository(session, AnimationAttempt).of_jobs(owner_id, ids)
     sessions = await PhotoRepository(session).sessions(owner_id, ids)
     wanted: list[Download] = [item for photo in photos if (item := thumbnail_download(photo)) is not None]
-    everything: list[attempts.Attempt] = [*restores, *animations]
+    everything: list[Attempt] = [*restores, *animations]
     for attempt in everything:
-        wanted.extend(attempts.downloads(attempt))
+        wanted.extend(attempts.downloads(attempt, watermarked=watermarked))
     urls = await storage.signed_urls(wanted, seconds)
     return [
         JobReply(
@@ -39,8 +39,16 @@ async def job_replies(
             latest_animation_id=next((item.id for item in reversed(animations) if item.job_id == photo.id), None),
             thumbnail_s3_key=photo.thumbnail_key,
             thumbnail_url=urls.get(photo.thumbnail_key or ""),
-            restore_attempts=[attempts.restore_reply(item, urls) for item in restores if item.job_id == photo.id],
-            animation_attempts=[attempts.animation_reply(item, urls) for item in animations if item.job_id == photo.id],
+            restore_attempts=[
+                attempts.restore_reply(item, urls, watermarked=watermarked)
+                for item in restores
+                if item.job_id == photo.id
+            ],
+            animation_attempts=[
+                attempts.animation_reply(item, urls, watermarked=watermarked)
+                for item in animations
+                if item.job_id == photo.id
+            ],
         )
         for photo in photos
     ]
@@ -53,11 +61,11 @@ async def attempt_state(session: AsyncSession, owner_id: uuid.UUID, identifier: 
         AttemptNotFoundError: the owner has no such attempt.
     """
     restores, animations = AttemptRepository(session, RestoreAttempt), AttemptRepository(session, AnimationAttempt)
-    found: attempts.Attempt | None = await restores.get(owner_id, identifier)
+    found: Attempt | None = await restores.get(owner_id, identifier)
     if found is None:
         found = await animations.get(owner_id, identifier)
     if found is None:
-        made: list[attempts.Attempt] = [*await restores.of_jobs(owner_id, [identifier])]
+        made: list[Attempt] = [*await restores.of_jobs(owner_id, [identifier])]
         made += await animations.of_jobs(owner_id, [identifier])
         found = max(made, key=lambda attempt: attempt.created_at, default=None)
     if found is None or found.deleted_at is not None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from rekindle_api.auth.dependencies import CurrentUser
+from rekindle_api.auth.dependencies import CurrentPlan, CurrentUser
 from rekindle_api.database import DatabaseSession
 from rekindle_api.database.connection import database_of
 from rekindle_api.database.json_values import StorableObject
@@ -45,9 +45,9 @@ def _limits(request: Request) -> LimitSettings:
 Limits = Annotated[LimitSettings, Depends(_limits)]
 
 
-def photo_service(request: Request, session: DatabaseSession, limits: Limits) -> PhotoService:
+def photo_service(request: Request, session: DatabaseSession, limits: Limits, plan: CurrentPlan) -> PhotoService:
     """Return the service for one request."""
-    return PhotoService(session, storage_of(request), limits.signed_url_seconds)
+    return PhotoService(session, storage_of(request), limits.signed_url_seconds, watermarked=plan.watermark)
 
 
 Photos = Annotated[PhotoService, Depends(photo_service)]
@@ -67,14 +67,16 @@ class MetadataUpdate(BaseModel):
 
 
 @router.post("/upload", status_code=201, openapi_extra=_UPLOAD_BODY, dependencies=[limited("upload")])
-async def upload(request: Request, response: Response, user: CurrentUser, limits: Limits) -> PhotoReply:
+async def upload(
+    request: Request, response: Response, user: CurrentUser, limits: Limits, plan: CurrentPlan
+) -> PhotoReply:
     """Store a photo: 201 for a new one, 200 when the same bytes were uploaded before."""
     uploaded = await uploads_of(request).take(user, request)
     if not uploaded.created:
         response.status_code = 200
     response.headers["Server-Timing"] = f"inspect;dur={uploaded.inspection_seconds * 1000:.1f}"
     async with database_of(request).transaction() as session:
-        service = PhotoService(session, storage_of(request), limits.signed_url_seconds)
+        service = PhotoService(session, storage_of(request), limits.signed_url_seconds, watermarked=plan.watermark)
         [reply] = await service.replies(user.id, [uploaded.photo])
     return reply
 

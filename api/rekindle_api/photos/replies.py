@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from rekindle_api.attempts.models import RestoreAttempt
 from rekindle_api.attempts.replies import AnimationAttemptReply, ProcessingJobReply, ResultReply
 from rekindle_api.attempts.replies import downloads as attempt_downloads
+from rekindle_api.attempts.serving import served
 from rekindle_api.photos.models import Photo
 from rekindle_api.storage import Download
 
@@ -29,6 +30,7 @@ class PhotoReply(BaseModel):
     checksum_sha256: str | None
     created_at: datetime
     updated_at: datetime
+    expires_at: datetime | None = Field(default=None, description="When it is deleted, unless it is used before; never when null.")
     metadata: dict[str, Any] = Field(description="What the owner noted, and `dimensions`: the upright size in pixels.")
     original_url: str | None = None
     processed_url: str | None = None
@@ -61,6 +63,17 @@ class DownloadUrl(BaseModel):
     expires_in: int = Field(description="Seconds until the address stops working.")
 
 
+class UploadForm(BaseModel):
+    """A form that uploads one file straight to the photo storage; the photo counts after its complete call."""
+
+    url: str = Field(description="Where to send the form, as multipart/form-data.")
+    fields: dict[str, str] = Field(description="Its fields; the file follows them as the last one, named `file`.")
+    key: str = Field(description="Where the file goes.")
+    photo_id: uuid.UUID = Field(description="Names the photo in the complete call.")
+    max_size_bytes: int
+    expires_in: int = Field(description="Seconds until the form is refused.")
+
+
 class Deleted(BaseModel):
     """What was deleted."""
 
@@ -81,18 +94,20 @@ def thumbnail_download(photo: Photo) -> Download | None:
     return Download(photo.thumbnail_key, f"{_name(photo)}-thumbnail", bucket=photo.bucket)
 
 
-def downloads(photo: Photo, newest: RestoreAttempt | None) -> Iterable[Download]:
+def downloads(photo: Photo, newest: RestoreAttempt | None, *, watermarked: bool) -> Iterable[Download]:
     """Yield what can be downloaded of a photo; `newest` is its newest completed restoration."""
     yield original_download(photo)
     if (thumbnail := thumbnail_download(photo)) is not None:
         yield thumbnail
     if newest is not None:
-        yield from attempt_downloads(newest)
+        yield from attempt_downloads(newest, watermarked=watermarked)
 
 
-def photo_reply(photo: Photo, newest: RestoreAttempt | None, urls: Mapping[str, str]) -> PhotoReply:
+def photo_reply(
+    photo: Photo, newest: RestoreAttempt | None, urls: Mapping[str, str], *, watermarked: bool
+) -> PhotoReply:
     """Return a photo; `urls` holds the signed URL of each key."""
-    processed_key = newest.result_key if newest is not None else None
+    processed_key = served(newest, watermarked=watermarked).result if newest is not None else None
     return PhotoReply(
         id=photo.id,
         owner_id=photo.owner_id,
@@ -106,6 +121,7 @@ def photo_reply(photo: Photo, newest: RestoreAttempt | None, urls: Mapping[str, 
         checksum_sha256=photo.sha256,
         created_at=photo.created_at,
         updated_at=photo.updated_at,
+        expires_at=photo.expires_at,
         metadata=photo.user_metadata | {"dimensions": {"width": photo.width, "height": photo.height}},
         original_url=urls.get(photo.original_key),
         processed_url=urls.get(processed_key or ""),

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts import replies as attempts
-from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.models import AnimationAttempt, Attempt, AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.repository import AttemptRepository
 from rekindle_api.attempts.service import any_open, cancel_all
 from rekindle_api.audit.repository import AuditRepository
@@ -40,12 +40,15 @@ class KeyType(StrEnum):
 
 
 class PhotoService:
-    """Photos within one transaction."""
+    """Photos within one transaction; `watermarked` is the rule of the caller's tier, and decides what goes out."""
 
-    def __init__(self, session: AsyncSession, storage: ObjectStorage, signed_url_seconds: int) -> None:
+    def __init__(
+        self, session: AsyncSession, storage: ObjectStorage, signed_url_seconds: int, *, watermarked: bool
+    ) -> None:
         self._session = session
         self._storage = storage
         self.signed_url_seconds = signed_url_seconds
+        self.watermarked = watermarked
         self._photos = PhotoRepository(session)
 
     async def get(self, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Photo:
@@ -62,9 +65,10 @@ class PhotoService:
         """Return photos as clients see them, with signed URLs."""
         restores = await self._restores(owner_id, photos)
         newest = {photo.id: _newest(restores, photo.id) for photo in photos}
-        wanted = [item for photo in photos for item in downloads(photo, newest[photo.id])]
+        marked = self.watermarked
+        wanted = [item for photo in photos for item in downloads(photo, newest[photo.id], watermarked=marked)]
         urls = await self._storage.signed_urls(wanted, self.signed_url_seconds)
-        return [photo_reply(photo, newest[photo.id], urls) for photo in photos]
+        return [photo_reply(photo, newest[photo.id], urls, watermarked=marked) for photo in photos]
 
     async def detail(self, owner_id: uuid.UUID, photo: Photo) -> PhotoDetail:
         """Return a photo with its results and the attempts that still run."""
@@ -73,14 +77,18 @@ class PhotoService:
         newest = _newest(restores, photo.id)
         restored = [attempt for attempt in restores if attempt.status == AttemptStatus.COMPLETED]
         animated = [attempt for attempt in animations if attempt.status == AttemptStatus.COMPLETED]
-        completed: list[attempts.Attempt] = [*restored, *animated]
-        everything: list[attempts.Attempt] = [*restores, *animations]
-        wanted = [*downloads(photo, newest), *(item for attempt in completed for item in attempts.downloads(attempt))]
+        completed: list[Attempt] = [*restored, *animated]
+        everything: list[Attempt] = [*restores, *animations]
+        marked = self.watermarked
+        wanted = [
+            *downloads(photo, newest, watermarked=marked),
+            *(item for attempt in completed for item in attempts.downloads(attempt, watermarked=marked)),
+        ]
         urls = await self._storage.signed_urls(wanted, self.signed_url_seconds)
         return PhotoDetail(
-            photo=photo_reply(photo, newest, urls),
-            results=[attempts.result_reply(attempt, urls) for attempt in restored],
-            animations=[attempts.animation_reply(attempt, urls) for attempt in animated],
+            photo=photo_reply(photo, newest, urls, watermarked=marked),
+            results=[attempts.result_reply(attempt, urls, watermarked=marked) for attempt in restored],
+            animations=[attempts.animation_reply(attempt, urls, watermarked=marked) for attempt in animated],
             processing_jobs=[
                 attempts.processing_reply(attempt)
                 for attempt in everything
@@ -102,7 +110,7 @@ class PhotoService:
             found = thumbnail_download(photo)
         else:
             newest = _newest(await self._restores(owner_id, [photo]), photo.id)
-            found = next(iter(attempts.downloads(newest)), None) if newest is not None else None
+            found = attempts.result_download(newest, watermarked=self.watermarked) if newest is not None else None
         if found is None:
             raise DownloadNotFoundError(f"The photo has no {key_type} version yet.")
         return found
