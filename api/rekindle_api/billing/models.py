@@ -59,7 +59,6 @@ class Payment(Timestamps, Base):
     __tablename__ = "payments"
     __table_args__ = (
         CheckConstraint("amount >= 0 AND amount_refunded >= 0 AND amount_refunded <= amount", name="amount_refunded"),
-        CheckConstraint("credits_reversed BETWEEN 0 AND greatest(credits, 0)", name="credits_reversed"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -75,8 +74,4 @@ class Payment(Timestamps, Base):
     currency: Mapped[str]
     credits: Mapped[int] = mapped_column(server_default="0")
     """What it granted; negative where a smaller subscription gave money back and took credits."""
-    credits_reversed: Mapped[int] = mapped_column(server_default="0")
-    """How many of those are taken back, for money that was paid back or is in dispute."""
-    reversals: Mapped[int] = mapped_column(server_default="0")
-    """Counts changes of `credits_reversed`: each has a name of its own in the ledger."""
     paid_at: Mapped[datetime]

@@ -96,6 +96,9 @@ def extend_photos() -> None:
     op.add_column("photos", sa.Column("expires_at", MOMENT))
     op.create_index("ix_photos_expires_at", "photos", ["expires_at"], postgresql_where=LIVE_PHOTO)
     op.create_index(
+        "ix_photos_announced", "photos", ["created_at"], postgresql_where=sa.text("declared_bytes IS NOT NULL")
+    )
+    op.create_index(
         "ix_photos_stored",
         "photos",
         ["owner_id", "id"],
@@ -331,13 +334,12 @@ def create_billing() -> None:
         sa.Column("amount", sa.BigInteger, nullable=False),
         sa.Column("amount_refunded", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("currency", sa.Text, nullable=False),
-        *(whole(name, default=True) for name in ("credits", "credits_reversed", "reversals")),
+        whole("credits", default=True),
         moment("paid_at"),
         *timestamps(),
         sa.CheckConstraint(
             "amount >= 0 AND amount_refunded >= 0 AND amount_refunded <= amount", name="amount_refunded"
         ),
-        sa.CheckConstraint("credits_reversed BETWEEN 0 AND greatest(credits, 0)", name="credits_reversed"),
     )
 
 

@@ -1,0 +1,142 @@
+"""What Stripe's words mean here: tiers, credits and what is taken back. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Protocol
+
+from rekindle_api.billing.months import add_months
+from rekindle_api.billing.remote import InvoiceLine, RemoteDispute, RemoteIntent
+from rekindle_api.settings import Tier
+
+_PAYING = {"active", "trialing", "past_due"}
+_LIVE = _PAYING | {"unpaid", "paused"}
+# An inquiry moves no money, and one that was won or prevented gave it back.
+_MONEY_STAYS = {"warning_needs_response", "warning_under_review", "warning_closed", "won", "prevented"}
+
+
+class KnownSubscription(Protocol):
+    """What decides between the subscriptions of one user."""
+
+    @property
+    def id(self) -> str:
+        """Stripe's id."""
+
+    @property
+    def status(self) -> str:
+        """Stripe's word."""
+
+    @property
+    def tier(self) -> str:
+        """What it is for."""
+
+    @property
+    def superseded(self) -> bool:
+        """Whether it was found to be a second one."""
+
+    @property
+    def started_at(self) -> datetime:
+        """When it was made."""
+
+    @property
+    def current_period_end(self) -> datetime | None:
+        """Until when it is paid."""
+
+    @property
+    def cancel_at_period_end(self) -> bool:
+        """Whether it ends then."""
+
+
+def is_live(status: str) -> bool:
+    """Tell whether a subscription in this state can still take money, so that there may be no other."""
+    return status in _LIVE
+
+
+def gives_tier(status: str) -> bool:
+    """Tell whether a subscription in this state gives its tier: also while Stripe tries a failed payment again."""
+    return status in _PAYING
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the subscriptions of a user come to."""
+
+    tier: Tier
+    renews_at: datetime | None
+    superseded: frozenset[str]
+    """Those beside the one that counts."""
+
+
+def standing(subscriptions: Iterable[KnownSubscription]) -> Standing:
+    """Return what all subscriptions of one user come to: the first that lives counts, and any other is too many."""
+    live = sorted(
+        (each for each in subscriptions if is_live(each.status) and not each.superseded),
+        key=lambda each: (each.started_at, each.id),
+    )
+    superseded = frozenset(each.id for each in live[1:])
+    if not live or not gives_tier(live[0].status):
+        return Standing(Tier.FREE, None, superseded)
+    first = live[0]
+    return Standing(Tier(first.tier), None if first.cancel_at_period_end else first.current_period_end, superseded)
+
+
+@dataclass(frozen=True)
+class InvoiceCredits:
+    """What a paid invoice does to the credits of its user."""
+
+    credits: int
+    """To be granted, or with a minus taken back."""
+    period_end: datetime
+    tier: Tier
+
+
+def credits_of_invoice(
+    lines: Sequence[InvoiceLine], tier_of: Callable[[str], Tier], credits_of: Mapping[Tier, int]
+) -> InvoiceCredits | None:
+    """Return what a paid invoice gives: the month's credits for a whole period, and in proportion for part of one.
+
+    Stripe bills a change of subscription as two parts of a period: money back for the old price and a charge for the
+    new one. Credits follow the money, so an upgrade grants the difference for the time that is left, and a downgrade
+    that gives money back takes the difference.
+
+    Returns:
+        None if no line is for a subscription.
+    """
+    total, latest = Fraction(0), None
+    for line in lines:
+        if not line.of_subscription or line.price is None:
+            continue
+        tier = tier_of(line.price)
+        share = _share(line.period_start, line.period_end) if line.proration else Fraction(1)
+        total += share * credits_of[tier] * (-1 if line.amount < 0 else 1)
+        if line.amount >= 0 and (latest is None or line.period_end >= latest.period_end):
+            latest = InvoiceCredits(0, line.period_end, tier)
+    return None if latest is None else InvoiceCredits(_rounded(total), latest.period_end, latest.tier)
+
+
+def _share(start: datetime, end: datetime) -> Fraction:
+    """Return which share of the month that ends at `end` is left at `start`."""
+    month = end - add_months(end, -1)
+    return max(Fraction(0), min(Fraction(1), Fraction(int((end - start).total_seconds()), int(month.total_seconds()))))
+
+
+def money_taken(intent: RemoteIntent, disputes: Iterable[RemoteDispute]) -> int:
+    """Return how much of a payment is paid back, or in a dispute that holds the money, or lost in one."""
+    charge = intent.latest_charge
+    if charge is None:
+        return 0
+    disputed = sum(each.amount for each in disputes if each.status not in _MONEY_STAYS)
+    return min(charge.amount, charge.amount_refunded + disputed)
+
+
+def credits_taken(granted: int, amount: int, taken: int) -> int:
+    """Return how many of the credits that a payment granted go back when `taken` of `amount` did: in proportion."""
+    if granted <= 0 or taken <= 0 or amount <= 0:
+        return 0
+    return _rounded(Fraction(granted * min(taken, amount), amount))
+
+
+def _rounded(value: Fraction) -> int:
+    """Round half away from zero."""
+    return int(abs(value) + Fraction(1, 2)) * (-1 if value < 0 else 1)
