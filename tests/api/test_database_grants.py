@@ -148,7 +148,7 @@ def test_a_table_that_nobody_declared_stops_the_migration(migrated_url: str, rol
 )
 def test_a_role_that_no_grant_binds_is_refused(migrated_url: str, role: str, attributes: str, reason: str) -> None:
     with psycopg.connect(migrated_url, autocommit=True) as owner:
-        owner.execute(sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(role), sql.SQL(attributes)))  # type: ignore[arg-type]
+        owner.execute(sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(role), sql.SQL(attributes)))
 
     with pytest.raises(UnfitRoleError, match=reason):
         upgrade(read(DatabaseSettings, {"database_url": migrated_url}), app_role=role)
