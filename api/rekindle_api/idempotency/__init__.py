@@ -1,1 +1,1 @@
-"""Idempotency-Key: a request that is sent again gets the answer of the first, and does nothing more."""
+"""Idempotency-Key: a request that is sent again is answered as it was, and does nothing a second time."""
