@@ -161,6 +161,14 @@ async def reverse(
     return True
 
 
+async def reversible(session: AsyncSession, user_id: uuid.UUID, source: LotSource, source_reference: str) -> int:
+    """Return how many credits of one grant `reverse` would still take; 0 when there was no such grant."""
+    repository = CreditRepository(session, user_id)
+    await repository.lock()
+    found = await repository.reversible(source, source_reference)
+    return found.credits if found else 0
+
+
 async def restore_reversed(
     session: AsyncSession, user_id: uuid.UUID, *, reversal_reference: str, reference: str, description: str
 ) -> bool:
