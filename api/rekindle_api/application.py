@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any, Self
 
@@ -10,20 +11,28 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from rekindle_api.auth.tokens import TokenVerifier
+from rekindle_api.conditional import ConditionalMiddleware
 from rekindle_api.database import Database
 from rekindle_api.events import endpoints as events
 from rekindle_api.events.feed import AttemptFeed
 from rekindle_api.events.tickets import Tickets
+from rekindle_api.headers import SecurityHeadersMiddleware
 from rekindle_api.health import endpoints as health
 from rekindle_api.jobs import endpoints as jobs
 from rekindle_api.limits import BodyLimitMiddleware
 from rekindle_api.logs import RequestMiddleware
 from rekindle_api.migrations.runner import head
+from rekindle_api.openapi import page
+from rekindle_api.openapi.document import describe, operation_id
 from rekindle_api.photos import endpoints as photos
+from rekindle_api.photos import upload_endpoints as uploads
+from rekindle_api.photos.direct import DirectUploads
+from rekindle_api.photos.intake import Intake
 from rekindle_api.photos.uploads import Uploads
-from rekindle_api.problems import ProblemBody, install
+from rekindle_api.problems import install
 from rekindle_api.rates.headers import RateHeadersMiddleware
 from rekindle_api.settings import (
+    AccountSettings,
     AuthSettings,
     DatabaseSettings,
     LimitSettings,
@@ -32,9 +41,11 @@ from rekindle_api.settings import (
     RateSettings,
     ServerSettings,
     StorageSettings,
+    SupabaseSettings,
     read,
 )
 from rekindle_api.storage import ObjectStorage
+from rekindle_api.users.directory import directory_from
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,8 @@ class WebSettings:
     live: LiveSettings
     plans: PlanSettings
     rates: RateSettings
+    supabase: SupabaseSettings
+    accounts: AccountSettings
 
     @classmethod
     def read(cls, overrides: Mapping[str, Any] | None = None) -> Self:
@@ -66,6 +79,8 @@ class WebSettings:
             live=read(LiveSettings, overrides),
             plans=read(PlanSettings, overrides),
             rates=read(RateSettings, overrides),
+            supabase=read(SupabaseSettings, overrides),
+            accounts=read(AccountSettings, overrides),
         )
 
 
@@ -79,27 +94,32 @@ def create_app(settings: WebSettings) -> FastAPI:
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        responses={"default": {"model": ProblemBody, "description": "Every error (application/problem+json)."}},
+        generate_unique_id_function=operation_id,
     )
+    app.openapi = cache(partial(describe, app))  # type: ignore[method-assign]  # as FastAPI documents
     app.state.settings = settings
     app.state.server = settings.server
     app.state.limits = settings.limits
     app.state.plans = settings.plans
     app.state.rates = settings.rates
     install(app)
-    for domain in (health, photos, jobs, events):
+    for domain in (health, uploads, photos, jobs, events):
         app.include_router(domain.router)
+    if settings.server.shows_docs:
+        app.include_router(page.router)
     app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(ConditionalMiddleware, signed_seconds=settings.limits.signed_url_seconds)
     app.add_middleware(RateHeadersMiddleware)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.server.cors_origins,
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
-        expose_headers=["X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
+        expose_headers=["ETag", "X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After"],
         max_age=600,
     )
     app.add_middleware(RequestMiddleware)
+    app.add_middleware(SecurityHeadersMiddleware, production=settings.server.production)
     return app
 
 
@@ -111,7 +131,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.database = Database(settings.database)
     state.storage = ObjectStorage(settings.storage)
     state.verifier = TokenVerifier(settings.auth)
-    state.uploads = Uploads(state.database, state.storage, settings.limits)
+    state.directory = directory_from(settings.supabase, settings.auth.issuer)
+    state.intake = Intake(state.database, state.storage, settings.limits, settings.plans)
+    state.uploads = Uploads(state.intake)
+    state.direct_uploads = DirectUploads(state.intake)
     state.tickets = Tickets(settings.live)
     state.feed = AttemptFeed(state.database, settings.live.heartbeat_seconds, settings.plans)
     state.feed.start()
@@ -119,7 +142,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await state.feed.close()
-        await state.uploads.close()
+        await state.intake.close()
+        if state.directory is not None:
+            await state.directory.close()
         await state.verifier.close()
         state.storage.close()
         await state.database.close()

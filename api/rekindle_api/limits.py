@@ -4,8 +4,12 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rekindle_api.problems import problem_reply
+from rekindle_api.problems.common import BodyTooLargeError
+
 MAX_BODY_BYTES = 262_144
 UPLOAD_PATH = "/api/v1/photos/upload"
+_DETAIL = f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."
 
 
 class BodyLimitMiddleware:
@@ -20,7 +24,18 @@ class BodyLimitMiddleware:
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "")
-        declared = int(length) if length.isdigit() else 0
+        if length.isdigit() and int(length) > MAX_BODY_BYTES:
+            reply = problem_reply(
+                status=BodyTooLargeError.status,
+                code=BodyTooLargeError.code,
+                title=BodyTooLargeError.title,
+                detail=_DETAIL,
+                request_id=scope.get("rekindle.request_id"),
+                # The body is not read, so nothing else can follow on this connection.
+                headers={"Connection": "close"},
+            )
+            await reply(scope, receive, send)
+            return
         received = 0
 
         async def receive_within_limit() -> Message:
@@ -28,8 +43,9 @@ class BodyLimitMiddleware:
             message = await receive()
             if message["type"] == "http.request":
                 received += len(message.get("body", b""))
-            if max(declared, received) > MAX_BODY_BYTES:
-                raise HTTPException(413, f"The body is larger than {MAX_BODY_BYTES // 1024} KiB.")
+            if received > MAX_BODY_BYTES:
+                # FastAPI answers any other exception while it reads a body with 400.
+                raise HTTPException(BodyTooLargeError.status, _DETAIL)
             return message
 
         await self._app(scope, receive_within_limit, send)

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rekindle_api.problems import problem_reply
+from rekindle_api.problems.common import InternalError
 
 _log = logging.getLogger("rekindle_api.request")
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -76,10 +77,7 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", "no-store")
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
         try:
@@ -89,9 +87,9 @@ class RequestMiddleware:
             if status is not None:
                 raise
             reply = problem_reply(
-                status=500,
-                code="internal_error",
-                title="Internal error",
+                status=InternalError.status,
+                code=InternalError.code,
+                title=InternalError.title,
                 detail="Something went wrong on our side. Try again; name the request id if it goes on.",
                 request_id=request_id,
             )

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.util import await_only
 
 from rekindle_api.database.tokens import RdsTokens, TokenSource
+from rekindle_api.problems import raises
+from rekindle_api.problems.common import DatabaseUnavailableError
 from rekindle_api.settings import DatabaseSettings
 
 _CONNECT_SECONDS = 5
@@ -95,6 +97,7 @@ def database_of(request: Request) -> Database:
     return database
 
 
+@raises(DatabaseUnavailableError)
 async def _transaction(database: Annotated[Database, Depends(database_of)]) -> AsyncIterator[AsyncSession]:
     async with database.transaction() as session:
         yield session

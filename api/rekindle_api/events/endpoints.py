@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Security
 from fastapi.security import APIKeyQuery
 from pydantic import BaseModel, Field
 
-from rekindle_api.auth.dependencies import BEARER, CurrentUser, TokenClaims, bearer_claims, current_user, refuse_closed
-from rekindle_api.auth.errors import AccountClosedError, InvalidTokenError, KeysUnavailableError, MissingTokenError
+from rekindle_api.auth.dependencies import BEARER, CurrentUser, TokenClaims, bearer_claims, find_caller, refuse_closed
+from rekindle_api.auth.errors import ACCOUNT_CLOSED, InvalidTokenError, KeysUnavailableError, MissingTokenError
 from rekindle_api.database import DatabaseSession
 from rekindle_api.database.connection import database_of
 from rekindle_api.events.feed import AttemptFeed, Heartbeat, Subscription
@@ -33,6 +33,19 @@ RECONNECT_MILLISECONDS = 3000
 _TICKET = APIKeyQuery(
     name="ticket", scheme_name="ticket", description="A ticket for this photo's streams.", auto_error=False
 )
+
+_EVENTS = {
+    "description": "The events.",
+    "content": {
+        "text/event-stream": {
+            "schema": {"type": "string"},
+            "example": (
+                'event: snapshot\ndata: {"job_id": "01975c6e-3f7a-7c21-9d4e-5b8f0a6c2d13", "attempts": [], '
+                '"animations": []}\nretry: 3000\n\n: heartbeat\n\n'
+            ),
+        }
+    },
+}
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
 
@@ -77,7 +90,7 @@ class Following:
     seconds: float
 
 
-@raises(MissingTokenError, InvalidTokenError, InvalidTicketError, KeysUnavailableError, AccountClosedError)
+@raises(MissingTokenError, InvalidTokenError, InvalidTicketError, KeysUnavailableError, *ACCOUNT_CLOSED)
 async def _reader(
     request: Request,
     photo_id: uuid.UUID,
@@ -88,7 +101,7 @@ async def _reader(
     """Return who asks, by token or by ticket; the token counts when there are both."""
     if ticket is None or "Authorization" in request.headers:
         claims = await bearer_claims(request)
-        user = await current_user(request, claims, None)
+        user = refuse_closed((await find_caller(request, claims)).user)
         return Reader(user.id, claims.expires_at)
     tickets: Tickets = request.app.state.tickets
     reader = tickets.reader(ticket, photo_id)
@@ -114,7 +127,7 @@ async def _following(
         yield Following(subscription, min(limits.stream_seconds, reader.until - time.time()))
 
 
-@router.get("/{photo_id}", response_class=EventStream)
+@router.get("/{photo_id}", status_code=200, response_class=EventStream, responses={200: _EVENTS})
 async def stream(
     request: Request,
     photo_id: uuid.UUID,

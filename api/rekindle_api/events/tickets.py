@@ -80,4 +80,4 @@ class Tickets:
             raise InvalidTicketError from error
         if claims["photo"] != str(photo_id):
             raise InvalidTicketError
-        return Reader(uuid.UUID(claims["sub"]), claims["exp"])
+        return Reader(uuid.UUID(claims["sub"]), int(claims["exp"]))

@@ -11,6 +11,12 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from rekindle_api.problems.common import (
+    BodyTooLargeError,
+    DatabaseUnavailableError,
+    InvalidRequestError,
+    UnreadableBodyError,
+)
 from rekindle_api.problems.problem import FieldError, Problem, ProblemBody
 
 _log = logging.getLogger(__name__)
@@ -72,9 +78,9 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
     ]
     first = f" {errors[0].location}: {errors[0].message}." if errors else ""
     return problem_reply(
-        status=422,
-        code="invalid_request",
-        title="The request is not valid",
+        status=InvalidRequestError.status,
+        code=InvalidRequestError.code,
+        title=InvalidRequestError.title,
         detail=f"Some fields were refused.{first}",
         request_id=_request_id(request),
         errors=errors,
@@ -83,10 +89,12 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
-    phrase = HTTPStatus(error.status_code).phrase
+    # Python's own phrase for 413 differs between its versions.
+    known = {kind.status: kind for kind in (BodyTooLargeError, UnreadableBodyError)}.get(error.status_code)
+    phrase = known.title if known else HTTPStatus(error.status_code).phrase
     return problem_reply(
         status=error.status_code,
-        code=phrase.lower().replace(" ", "_"),
+        code=known.code if known else phrase.lower().replace(" ", "_"),
         title=phrase,
         detail=_DETAILS.get(error.status_code, str(error.detail)),
         request_id=_request_id(request),
@@ -97,12 +105,12 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 async def _database(request: Request, error: Exception) -> JSONResponse:
     _log.warning("the database cannot be used", extra={"error": type(error).__name__})
     return problem_reply(
-        status=503,
-        code="database_unavailable",
-        title="The database is unavailable",
+        status=DatabaseUnavailableError.status,
+        code=DatabaseUnavailableError.code,
+        title=DatabaseUnavailableError.title,
         detail="The service cannot reach its database. Try again in a moment.",
         request_id=_request_id(request),
-        headers={"Retry-After": "5"},
+        headers=DatabaseUnavailableError.headers,
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     StringConstraints,
     field_validator,
     model_validator,
@@ -17,6 +18,8 @@ from pydantic_settings import NoDecode
 from rekindle_api.settings.environment import DomainSettings
 
 MIB = 1024 * 1024
+_LEAST_JWT_SECRET_BYTES = 32
+"""As long as the hash: RFC 7518, section 3.2."""
 
 
 class StorageSettings(DomainSettings):
@@ -54,6 +57,9 @@ class AuthSettings(DomainSettings):
 
     supabase_url: str
     """Address of the Supabase project; tokens name <SUPABASE_URL>/auth/v1 as their issuer."""
+    supabase_jwt_secret: SecretStr | None = None
+    """Only for projects that still sign with the legacy secret (HS256): then tokens signed with it are taken, and no
+    others. Leave it out for projects with signing keys."""
     jwt_audience: str = "authenticated"
     """Audience that a token must name."""
     jwks_lifetime_seconds: Annotated[float, Field(gt=0, le=600)] = 600
@@ -67,6 +73,13 @@ class AuthSettings(DomainSettings):
     @classmethod
     def _http_url(cls, value: str) -> str:
         return _checked_url(value)
+
+    @field_validator("supabase_jwt_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < _LEAST_JWT_SECRET_BYTES:
+            raise ValueError(f"must have {_LEAST_JWT_SECRET_BYTES} bytes or more")
+        return value
 
     @model_validator(mode="after")
     def _https_in_production(self) -> Self:
@@ -91,6 +104,8 @@ class ServerSettings(DomainSettings):
     """Origins, separated by commas, whose pages may open event streams and read replies."""
     log_level: Annotated[str, StringConstraints(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     """Least level that is logged."""
+    api_docs: bool | None = None
+    """Whether the API is shown at /docs; left out, everywhere but in production."""
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -106,6 +121,11 @@ class ServerSettings(DomainSettings):
         if self.production and any(not origin.startswith("https://") for origin in self.cors_origins):
             raise ValueError("CORS_ORIGINS: production needs https:// origins, set them")
         return self
+
+    @property
+    def shows_docs(self) -> bool:
+        """Whether the API is shown at /docs."""
+        return not self.production if self.api_docs is None else self.api_docs
 
 
 class LimitSettings(DomainSettings):

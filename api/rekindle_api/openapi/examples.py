@@ -1,0 +1,104 @@
+"""Examples of bodies, made from their schemas: what a schema gives itself, else a value that fits name and type."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_ID = "01975c6e-3f7a-7c21-9d4e-5b8f0a6c2d13"
+_PREFIX = f"users/01975c6e-0a11-7b6d-8a3c-94d5e2f7b801/photos/{_ID}"
+_SIGNED = "https://s3.example/{key}?X-Amz-Expires=900&X-Amz-Signature=…"
+
+_BY_FORMAT: Mapping[str, Any] = {
+    "uuid": _ID,
+    "date-time": "2026-05-01T09:30:00Z",
+    "date": "2026-05-01",
+    "uri": "https://app.example/",
+    "email": "ada@example.com",
+    "binary": "(the bytes of the photo)",
+}
+
+# Names of fields whose meaning is the same wherever they occur.
+_BY_NAME: Mapping[str, Any] = {
+    "account_status": "active",
+    "checksum_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "email": "ada@example.com",
+    "expires_in": 900,
+    "filename": "grandmother.jpg",
+    "first_name": "Ada",
+    "full_name": "Ada Lovelace",
+    "last_name": "Lovelace",
+    "limit": 20,
+    "message": "Done.",
+    "mime_type": "image/jpeg",
+    "content_type": "image/jpeg",
+    "model": "classic",
+    "original_key": f"{_PREFIX}/original",
+    "percent": 35,
+    "progress": 35,
+    "result_s3_key": f"{_PREFIX}/attempts/{_ID}/result.mp4",
+    "s3_key": f"{_PREFIX}/attempts/{_ID}/result.jpg",
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "size_bytes": 2_411_724,
+    "stage": "repair",
+    "storage_bucket": "photos",
+    "thumbnail_key": f"{_PREFIX}/thumbnail.webp",
+    "thumbnail_s3_key": f"{_PREFIX}/thumbnail.webp",
+    "total": 1,
+    "version": "0.1.0",
+}
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+}
+
+
+class Examples:
+    """Makes examples from schemas that may refer to the given components."""
+
+    def __init__(self, components: Mapping[str, Any]) -> None:
+        self._components = components
+
+    def description(self, schema: Mapping[str, Any]) -> str:
+        """Return the first line of what a schema says of itself."""
+        return str(self._resolved(schema).get("description", "")).partition("\n")[0]
+
+    def of(self, schema: Mapping[str, Any], name: str = "") -> Any:  # noqa: ANN401 - any JSON
+        """Return a value that the schema takes."""
+        schema = self._resolved(schema)
+        for given in ("example", "const", "default"):
+            if schema.get(given) is not None:
+                return schema[given]
+        for listed in ("examples", "enum"):
+            if schema.get(listed):
+                return schema[listed][0]
+        for union in ("anyOf", "oneOf", "allOf"):
+            if union in schema:
+                return self._of_union(schema[union], name)
+        return self._of_type(schema, name)
+
+    def _of_union(self, parts: list[Mapping[str, Any]], name: str) -> Any:  # noqa: ANN401 - any JSON
+        wanted = [part for part in parts if part.get("type") != "null"]
+        return self.of(wanted[0], name)
+
+    def _of_type(self, schema: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any JSON
+        kind = schema.get("type", "object")
+        if kind == "object":
+            return {key: self.of(part, key) for key, part in schema.get("properties", {}).items()}
+        if kind == "array":
+            return [self.of(schema.get("items", {}), name.removesuffix("s"))]
+        if schema.get("format") in _BY_FORMAT:
+            return _BY_FORMAT[schema["format"]]
+        if isinstance(_BY_NAME.get(name), _TYPES[kind]):
+            return _BY_NAME[name]
+        if kind == "string":
+            return _SIGNED.format(key=name) if name.endswith("url") else name or "text"
+        return kind == "boolean" or schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
+
+    def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        if "$ref" not in schema:
+            return schema
+        found: Mapping[str, Any] = self._components[schema["$ref"].rpartition("/")[2]]
+        return found
