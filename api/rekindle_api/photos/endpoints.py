@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from rekindle_api.auth.dependencies import CurrentPlan, CurrentUser
@@ -13,28 +13,12 @@ from rekindle_api.database.json_values import StorableObject
 from rekindle_api.photos.errors import PhotoNotFoundError
 from rekindle_api.photos.replies import Deleted, DownloadUrl, PhotoDetail, PhotoPage, PhotoReply
 from rekindle_api.photos.repository import PhotoRepository
-from rekindle_api.photos.service import KeyType, PhotoService, delete_objects
-from rekindle_api.photos.uploads import uploads_of
-from rekindle_api.rates.dependencies import limited
+from rekindle_api.photos.service import KeyType, PhotoService, delete_photo
+from rekindle_api.problems import raises
 from rekindle_api.settings import LimitSettings
 from rekindle_api.storage.objects import storage_of
 
 router = APIRouter(prefix="/api/v1/photos", tags=["photos"])
-
-_UPLOAD_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
-}
 
 
 def _limits(request: Request) -> LimitSettings:
@@ -64,21 +48,6 @@ class MetadataUpdate(BaseModel):
     """What the owner notes about a photo; it replaces what was noted before."""
 
     metadata: StorableObject
-
-
-@router.post("/upload", status_code=201, openapi_extra=_UPLOAD_BODY, dependencies=[limited("upload")])
-async def upload(
-    request: Request, response: Response, user: CurrentUser, limits: Limits, plan: CurrentPlan
-) -> PhotoReply:
-    """Store a photo: 201 for a new one, 200 when the same bytes were uploaded before."""
-    uploaded = await uploads_of(request).take(user, request)
-    if not uploaded.created:
-        response.status_code = 200
-    response.headers["Server-Timing"] = f"inspect;dur={uploaded.inspection_seconds * 1000:.1f}"
-    async with database_of(request).transaction() as session:
-        service = PhotoService(session, storage_of(request), limits.signed_url_seconds, watermarked=plan.watermark)
-        [reply] = await service.replies(user.id, [uploaded.photo])
-    return reply
 
 
 @router.get("")
@@ -125,15 +94,12 @@ async def download_url(
     """Return a signed address of the original, the newest result or the thumbnail; it lives 15 minutes at most."""
     download = await photos.download(user.id, await photos.get(user.id, photo_id), wanted.key_type)
     seconds = min(wanted.expiration, photos.signed_url_seconds)
-    urls = await storage_of(request).signed_urls([download], seconds)
-    return DownloadUrl(url=urls[download.key], expires_in=seconds)
+    return DownloadUrl(url=await storage_of(request).signed_url(download, seconds), expires_in=seconds)
 
 
 @router.delete("/{photo_id}")
-async def delete_photo(
-    request: Request, background: BackgroundTasks, photo_id: uuid.UUID, user: CurrentUser, photos: Photos
-) -> Deleted:
+@raises(PhotoNotFoundError)
+async def delete(request: Request, photo_id: uuid.UUID, user: CurrentUser) -> Deleted:
     """Delete a photo with everything that was made of it; what still runs for it is cancelled."""
-    photo = await photos.delete(user.id, photo_id)
-    background.add_task(delete_objects, database_of(request), storage_of(request), photo)
-    return Deleted(id=photo.id, message="The photo and everything made of it are deleted.")
+    gone = await delete_photo(database_of(request), storage_of(request), user.id, photo_id)
+    return Deleted.photo(photo_id, objects_deleted=gone)

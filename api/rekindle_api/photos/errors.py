@@ -38,7 +38,11 @@ class MissingFileError(Problem):
     title = "No file was sent"
 
 
-class UnsupportedImageError(Problem):
+class PhotoRefusedError(Problem):
+    """The bytes that were sent cannot become a photo: sending them again changes nothing."""
+
+
+class UnsupportedImageError(PhotoRefusedError):
     """The bytes are not a photo in a format that is taken."""
 
     status = 415
@@ -49,7 +53,7 @@ class UnsupportedImageError(Problem):
         super().__init__("This is not a photo in one of the formats JPEG, PNG, WebP, TIFF, HEIC and AVIF.")
 
 
-class UnreadableImageError(Problem):
+class UnreadableImageError(PhotoRefusedError):
     """The bytes begin like a photo and cannot be decoded."""
 
     status = 422
@@ -60,7 +64,7 @@ class UnreadableImageError(Problem):
         super().__init__("The file is damaged or incomplete: it cannot be decoded.")
 
 
-class UploadTooLargeError(Problem):
+class UploadTooLargeError(PhotoRefusedError):
     """The file has more bytes than are taken."""
 
     status = 413
@@ -71,7 +75,7 @@ class UploadTooLargeError(Problem):
         super().__init__(f"The file is larger than {limit / 1_048_576:.0f} MiB.")
 
 
-class ImageTooLargeError(Problem):
+class ImageTooLargeError(PhotoRefusedError):
     """The photo has more pixels than are taken."""
 
     status = 413
@@ -80,6 +84,57 @@ class ImageTooLargeError(Problem):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The photo has more pixels than the {limit / 1_000_000:.0f} megapixels that are taken.")
+
+
+class ChecksumMismatchError(PhotoRefusedError):
+    """The bytes that came are not those that were announced."""
+
+    status = 422
+    code = "checksum_mismatch"
+    title = "Not the announced file"
+
+    def __init__(self) -> None:
+        super().__init__("The uploaded file has another SHA-256 than was announced. Ask for a new upload.")
+
+
+class UploadChangedError(PhotoRefusedError):
+    """The file was replaced while it was completed."""
+
+    status = 409
+    code = "upload_changed"
+    title = "The file was replaced"
+
+    def __init__(self) -> None:
+        super().__init__("The uploaded file was replaced while it was being completed. Ask for a new upload.")
+
+
+class UploadMissingError(Problem):
+    """The complete call came before the file."""
+
+    status = 409
+    code = "upload_missing"
+    title = "Nothing was uploaded yet"
+
+    def __init__(self) -> None:
+        super().__init__("No file has arrived. Send it with the form of the upload first, then complete the upload.")
+
+
+class QuotaExceededError(Problem):
+    """The photo does not fit into what the account's tier may store."""
+
+    status = 403
+    code = "storage_quota_exceeded"
+    title = "No storage left"
+
+    def __init__(self, used: int, limit: int, arriving: int) -> None:
+        super().__init__(
+            f"The account holds {_mebibytes(used)} of the {_mebibytes(limit)} MiB that its plan has, so there is"
+            f" no room for {_mebibytes(arriving)} MiB more. Delete photos or results, or choose a larger plan."
+        )
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 1_048_576:,.1f}".removesuffix(".0")
 
 
 class UploadStalledError(Problem):

@@ -50,6 +50,11 @@ class UploadForm:
         self._ended = False
         self._deadline = time.monotonic() + UPLOAD_SECONDS
 
+    @property
+    def least_file_bytes(self) -> int:
+        """How large the file is at least, as far as the declared length of the body tells."""
+        return max(1, self._declared - _FORM_OVERHEAD_BYTES)
+
     async def file(self) -> AsyncIterator[bytes]:
         """Yield the bytes of the part named `file`.
 

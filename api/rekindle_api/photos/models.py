@@ -44,6 +44,7 @@ class Photo(Timestamps, Base):
             "ix_photos_unfinished", "updated_at", postgresql_where=text("status = 'pending' OR deleted_at IS NOT NULL")
         ),
         Index("ix_photos_expires_at", "expires_at", postgresql_where=_LIVE),
+        Index("ix_photos_announced", "created_at", postgresql_where=text("declared_bytes IS NOT NULL")),
         # All that the sum of a user's bytes reads.
         Index("ix_photos_stored", "owner_id", "id", postgresql_include=["size_bytes"], postgresql_where=_LIVE),
     )
@@ -60,7 +61,8 @@ class Photo(Timestamps, Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     declared_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    """Largest size that a presigned upload may have; null for an upload through the service."""
+    """Largest size that a presigned upload may have; null once nothing can come by its form any more, and for an upload
+    through the service."""
     declared_sha256: Mapped[str | None]
     """What a presigned upload must hash to, when its client said so."""
     expires_at: Mapped[datetime | None]
@@ -82,3 +84,8 @@ class UploadSession(Timestamps, Base):
 def photo_prefix(owner_id: uuid.UUID, photo_id: uuid.UUID) -> str:
     """Return the key prefix, ending in a slash, of everything that belongs to a photo."""
     return f"users/{owner_id}/photos/{photo_id}/"
+
+
+def incoming_prefix(owner_id: uuid.UUID, photo_id: uuid.UUID) -> str:
+    """Return the key prefix, ending in a slash, of what comes by the form of a presigned upload."""
+    return f"{photo_prefix(owner_id, photo_id)}incoming/"

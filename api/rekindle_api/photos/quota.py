@@ -1,4 +1,4 @@
-"""How much storage a user's photos and results take."""
+"""How much storage a user's photos and results take, and whether more of them fit into the tier."""
 
 import uuid
 
@@ -6,7 +6,10 @@ from sqlalchemy import ColumnElement, Select, Uuid, bindparam, func, select, uni
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts.models import AnimationAttempt, RestoreAttempt
+from rekindle_api.photos.errors import QuotaExceededError
 from rekindle_api.photos.models import Photo, PhotoStatus
+from rekindle_api.settings import Plan, PlanSettings
+from rekindle_api.users.models import User
 
 _USER = bindparam("user_id", type_=Uuid())
 
@@ -14,6 +17,31 @@ _USER = bindparam("user_id", type_=Uuid())
 async def used_bytes(session: AsyncSession, user_id: uuid.UUID) -> int:
     """Return the size of a user's photos and of what was made of them, without what is deleted."""
     return await session.scalar(_USED, {"user_id": user_id}) or 0
+
+
+async def refuse_beyond(session: AsyncSession, plan: Plan, user_id: uuid.UUID, arriving: int) -> None:
+    """Do nothing when `arriving` bytes more fit into a user's plan. More may come at the same moment.
+
+    Raises:
+        QuotaExceededError: they do not.
+    """
+    used = await used_bytes(session, user_id)
+    if used + arriving > plan.storage_bytes:
+        raise QuotaExceededError(used, plan.storage_bytes, arriving)
+
+
+async def take_room(session: AsyncSession, plans: PlanSettings, user_id: uuid.UUID, arriving: int) -> Plan:
+    """Make sure of room for `arriving` bytes until this transaction ends; return the user's plan as it is now.
+
+    Locks the user's row: photos that become ready at the same time take turns.
+
+    Raises:
+        QuotaExceededError: there is none.
+    """
+    tier = await session.scalar(select(User.tier).where(User.id == user_id).with_for_update(key_share=True))
+    plan = plans.plan(tier or "")
+    await refuse_beyond(session, plan, user_id, arriving)
+    return plan
 
 
 def _originals() -> Select[int | None]:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
@@ -30,7 +30,9 @@ class PhotoReply(BaseModel):
     checksum_sha256: str | None
     created_at: datetime
     updated_at: datetime
-    expires_at: datetime | None = Field(default=None, description="When it is deleted, unless it is used before; never when null.")
+    expires_at: datetime | None = Field(
+        default=None, description="When it is deleted, unless it is used before; never when null."
+    )
     metadata: dict[str, Any] = Field(description="What the owner noted, and `dimensions`: the upright size in pixels.")
     original_url: str | None = None
     processed_url: str | None = None
@@ -79,7 +81,21 @@ class Deleted(BaseModel):
 
     id: uuid.UUID
     deleted: bool = True
+    objects_deleted: bool = Field(
+        default=False,
+        description="Whether the files are gone too; if not yet, they follow when what still ran has ended.",
+    )
     message: str
+
+    @classmethod
+    def photo(cls, photo_id: uuid.UUID, *, objects_deleted: bool) -> Self:
+        """Return the reply for a photo, which takes its files along: original, thumbnail, every result."""
+        message = (
+            "The photo, everything made of it and all their files are deleted."
+            if objects_deleted
+            else "The photo and everything made of it are deleted; their files follow when what still ran has ended."
+        )
+        return cls(id=photo_id, objects_deleted=objects_deleted, message=message)
 
 
 def original_download(photo: Photo) -> Download:

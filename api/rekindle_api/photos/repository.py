@@ -2,10 +2,12 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.attributes import set_committed_value
 
 from rekindle_api.photos.models import Photo, PhotoStatus, UploadSession
 
@@ -39,6 +41,36 @@ class PhotoRepository:
         self._session.add(UploadSession(id=photo.id, owner_id=photo.owner_id))
         await self._session.flush()
         return photo
+
+    async def announced(self, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Photo | None:
+        """Return the photo of a presigned upload, whatever became of it."""
+        rows = await self._session.scalars(
+            select(Photo).where(Photo.owner_id == owner_id, Photo.id == photo_id, Photo.declared_bytes.is_not(None))
+        )
+        return rows.one_or_none()
+
+    async def settle_on(self, photo_id: uuid.UUID, sha256: str) -> bool:
+        """Note which bytes a pending photo is made of, once; tell whether it is these."""
+        settled = await self._session.scalars(
+            update(Photo)
+            .where(Photo.id == photo_id, or_(Photo.sha256.is_(None), Photo.sha256 == sha256))
+            .values(sha256=sha256)
+            .returning(Photo.id)
+            .execution_options(synchronize_session=False)
+        )
+        return settled.one_or_none() is not None
+
+    async def prolong(self, photo: Photo, time: timedelta) -> None:
+        """Keep a photo that is kept for a time for at least `time` from now."""
+        rows = await self._session.scalars(
+            update(Photo)
+            .where(Photo.id == photo.id, Photo.expires_at < func.now() + time)
+            .values(expires_at=func.now() + time)
+            .returning(Photo.expires_at)
+            .execution_options(synchronize_session=False)
+        )
+        if (prolonged := rows.one_or_none()) is not None:
+            set_committed_value(photo, "expires_at", prolonged)
 
     async def with_hash(self, owner_id: uuid.UUID, sha256: str) -> Photo | None:
         """Return the owner's photo with these bytes."""
@@ -111,14 +143,16 @@ class PhotoRepository:
         )
         return rows.one_or_none()
 
-    async def discard(self, photo_id: uuid.UUID) -> None:
-        """Mark a photo, pending or not, as deleted, so that its objects may be deleted."""
-        await self._session.execute(
+    async def discard(self, photo_id: uuid.UUID) -> bool:
+        """Mark a pending photo as deleted, so that its objects may be deleted; tell whether it was one."""
+        discarded = await self._session.scalars(
             update(Photo)
-            .where(Photo.id == photo_id)
+            .where(Photo.id == photo_id, Photo.status == PhotoStatus.PENDING, Photo.deleted_at.is_(None))
             .values(deleted_at=func.now(), updated_at=func.now())
+            .returning(Photo.id)
             .execution_options(synchronize_session=False)
         )
+        return discarded.one_or_none() is not None
 
     async def forget(self, photo_id: uuid.UUID) -> None:
         """Delete a photo's row, and with it its upload session and attempts."""

@@ -115,20 +115,6 @@ class PhotoService:
             raise DownloadNotFoundError(f"The photo has no {key_type} version yet.")
         return found
 
-    async def delete(self, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Photo:
-        """Hide a photo and cancel what still runs for it. Deleting it again changes nothing.
-
-        Raises:
-            PhotoNotFoundError: the owner never had it.
-        """
-        if (photo := await self._photos.hide(owner_id, photo_id)) is not None:
-            await cancel_all(self._session, photo.id)
-            await AuditRepository(self._session).record("photo.deleted", owner_id, photo.id)
-            at_commit(self._session, Commit.PHOTO_DELETED)
-        elif (photo := await self._photos.hidden(owner_id, photo_id)) is None:
-            raise PhotoNotFoundError
-        return photo
-
     async def _restores(self, owner_id: uuid.UUID, photos: Sequence[Photo]) -> list[RestoreAttempt]:
         if not photos:
             return []
@@ -136,16 +122,37 @@ class PhotoService:
         return await AttemptRepository(self._session, RestoreAttempt).of_jobs(owner_id, ids)
 
 
-async def delete_objects(database: Database, storage: ObjectStorage, photo: Photo) -> None:
-    """Delete everything that S3 holds of a deleted photo, unless a pod may still write there: then the sweep does."""
+async def delete_photo(database: Database, storage: ObjectStorage, owner_id: uuid.UUID, photo_id: uuid.UUID) -> bool:
+    """Hide a photo, cancel what still runs for it, and delete every object of it. Safe to repeat.
+
+    Returns:
+        Whether all its objects are gone; else the sweep deletes them, once no pod can write there any more.
+
+    Raises:
+        PhotoNotFoundError: the owner never had it.
+    """
+    async with database.transaction() as session:
+        photos = PhotoRepository(session)
+        if (photo := await photos.hide(owner_id, photo_id)) is not None:
+            await cancel_all(session, photo.id)
+            await AuditRepository(session).record("photo.deleted", owner_id, photo.id)
+            at_commit(session, Commit.PHOTO_DELETED)
+        elif (photo := await photos.hidden(owner_id, photo_id)) is None:
+            raise PhotoNotFoundError
+    return await _delete_objects(database, storage, photo)
+
+
+async def _delete_objects(database: Database, storage: ObjectStorage, photo: Photo) -> bool:
     try:
         async with database.transaction() as session:
             if await any_open(session, photo.id):
-                return
+                return False
         await storage.of(photo.bucket).delete_prefix(photo_prefix(photo.owner_id, photo.id))
         reached(Place.PHOTO_CLEARED)
     except (StorageUnavailableError, SQLAlchemyError):
         _log.warning("the objects of a deleted photo will be swept later", extra={"photo_id": str(photo.id)})
+        return False
+    return True
 
 
 def _newest(restores: Sequence[RestoreAttempt], photo_id: uuid.UUID) -> RestoreAttempt | None:

@@ -1,12 +1,11 @@
 """Sends a photo to S3 while it still arrives: from a spool file, in parts, with few of them in memory."""
 
 import asyncio
-import hashlib
 import os
-import tempfile
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from rekindle_api.photos.spool import Spool
 from rekindle_api.storage import ObjectStorage
 
 if TYPE_CHECKING:
@@ -20,21 +19,18 @@ _PARTS_UNDER_WAY = 3
 class Transfer:
     """One photo on its way into the object `key`.
 
-    The bytes lie in a file without a name, so nothing is left of them when this process dies. A photo that fits in
-    one part is sent only by `commit`; of a larger one the parts go ahead and become an object only by `commit`. Without
-    it, whoever made the transfer deletes what was sent, after its end.
+    A photo that fits in one part is sent only by `commit`; of a larger one the parts go ahead and become an object only
+    by `commit`. Without it, whoever made the transfer deletes what was sent, after its end.
     """
 
     def __init__(self, storage: ObjectStorage, key: str, parts_in_memory: asyncio.Semaphore) -> None:
         self._storage = storage
         self._key = key
         self._parts_in_memory = parts_in_memory
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __aexit__
-        self._digest = hashlib.sha256()
         self._upload_id: str | None = None
         self._sent = 0
         self._parts: list[asyncio.Task[CompletedPartTypeDef]] = []
-        self.size = 0
+        self.spool = Spool()
         self.media_type = ""
 
     async def __aenter__(self) -> Self:
@@ -45,39 +41,26 @@ class Transfer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Drop the spool file, once nothing reads it any more."""
-        await asyncio.gather(*self._parts, return_exceptions=True)
-        self._file.close()
-
-    @property
-    def sha256(self) -> bytes:
-        """Digest of what was written so far."""
-        return self._digest.digest()
-
-    @property
-    def fileno(self) -> int:
-        """The spool file, for a reader in another process."""
-        self._file.flush()
-        return self._file.fileno()
+        with self.spool:
+            await asyncio.gather(*self._parts, return_exceptions=True)
 
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes; waits while S3 is slower than the sender."""
-        self._digest.update(chunk)
-        self._file.write(chunk)
-        self.size += len(chunk)
-        while self.size - self._sent >= PART_BYTES:
+        self.spool.write(chunk)
+        while self.spool.size - self._sent >= PART_BYTES:
             await self._send(PART_BYTES)
 
     async def end(self) -> None:
         """Take no more bytes; of a photo in parts, the last one goes ahead."""
-        if self._upload_id is not None and self.size > self._sent:
-            await self._send(self.size - self._sent)
+        if self._upload_id is not None and self.spool.size > self._sent:
+            await self._send(self.spool.size - self._sent)
 
     async def commit(self) -> None:
         """Make the object, after `end`. It is all there afterwards, or not at all."""
         if self._upload_id is None:
             async with self._parts_in_memory:
-                body = os.pread(self.fileno, self.size, 0)
-                await self._storage.put(self._key, body, self.media_type, self.sha256)
+                body = os.pread(self.spool.fileno, self.spool.size, 0)
+                await self._storage.put(self._key, body, self.media_type, self.spool.sha256)
         else:
             parts = await asyncio.gather(*self._parts)
             await self._storage.finish_parts(self._key, self._upload_id, parts)
@@ -97,5 +80,5 @@ class Transfer:
 
     async def _send_part(self, upload_id: str, number: int, offset: int, length: int) -> "CompletedPartTypeDef":
         async with self._parts_in_memory:
-            body = await asyncio.to_thread(os.pread, self.fileno, length, offset)
+            body = await asyncio.to_thread(os.pread, self.spool.fileno, length, offset)
             return await self._storage.put_part(self._key, upload_id, number, body)

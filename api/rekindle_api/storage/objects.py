@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import copy
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
@@ -14,14 +15,17 @@ from fastapi import Request
 from rekindle_api.problems import Problem
 from rekindle_api.settings import StorageSettings
 from rekindle_api.storage.client import make_client
-from rekindle_api.storage.signing import Download, sign
+from rekindle_api.storage.forms import Form, UploadTerms, make_form
+from rekindle_api.storage.signing import Download, SignedUrls, sign
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_MISSING = {"404", "NoSuchKey", "NotFound"}
+_MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchUpload", "NoSuchBucket"}
+_CHANGED = {"412", "PreconditionFailed"}
+_CHUNK_BYTES = 1024 * 1024
 
 
 class StorageUnavailableError(Problem):
@@ -31,6 +35,14 @@ class StorageUnavailableError(Problem):
     code = "storage_unavailable"
     title = "Storage is unavailable"
     headers = {"Retry-After": "5"}  # noqa: RUF012 - never changed
+
+
+class ObjectMissingError(StorageUnavailableError):
+    """S3 has no such object, upload or bucket."""
+
+
+class ObjectChangedError(StorageUnavailableError):
+    """The object is not the one that was looked at before."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class ObjectStorage:
         self._threads = ThreadPoolExecutor(settings.s3_threads, thread_name_prefix="s3")
         # Apart from the others: who only reads must not wait until an S3 that hangs lets go of them.
         self._signing = ThreadPoolExecutor(1, thread_name_prefix="s3-signing")
+        self._signed = SignedUrls()
 
     def of(self, bucket: str) -> Self:
         """Return the same storage with another bucket: rows say where their objects were put, settings change."""
@@ -101,7 +114,7 @@ class ObjectStorage:
         """Return what S3 knows of an object; None when there is none."""
         try:
             found = await self._call(self._client.head_object, Bucket=self.bucket, Key=key)
-        except _NotThereError:
+        except ObjectMissingError:
             return None
         return ObjectInfo(key, found["ContentLength"], found["ETag"], found["ContentType"])
 
@@ -113,8 +126,46 @@ class ObjectStorage:
 
         try:
             return await self._call(get)
-        except _NotThereError:
+        except ObjectMissingError:
             return None
+
+    async def chunks(self, key: str, etag: str | None = None) -> AsyncIterator[bytes]:
+        """Yield an object's bytes as they come, little by little.
+
+        Raises:
+            ObjectMissingError: there is none.
+            ObjectChangedError: it is not the one with this `etag`.
+        """
+        condition = {} if etag is None else {"IfMatch": etag}
+        found = await self._call(
+            self._client.get_object,
+            Bucket=self.bucket,
+            Key=key,
+            **condition,  # type: ignore[arg-type] # the stubs type each argument on its own
+        )
+        body = found["Body"]
+        try:
+            while chunk := await self._call(body.read, _CHUNK_BYTES):
+                yield chunk
+        finally:
+            body.close()
+
+    async def copy(self, source: ObjectInfo, key: str, media_type: str) -> None:
+        """Write an object with the bytes of another, on the side of S3.
+
+        Raises:
+            ObjectMissingError: the other is gone.
+            ObjectChangedError: the other has changed.
+        """
+        await self._call(
+            self._client.copy_object,
+            Bucket=self.bucket,
+            Key=key,
+            CopySource={"Bucket": self.bucket, "Key": source.key},
+            CopySourceIfMatch=source.etag,
+            MetadataDirective="REPLACE",
+            ContentType=media_type,
+        )
 
     async def list_keys(self, prefix: str) -> list[str]:
         """Return the keys of every object under a prefix."""
@@ -149,15 +200,32 @@ class ObjectStorage:
         """
         try:
             await self._call(self._client.head_bucket, Bucket=self.bucket)
-        except _NotThereError:
+        except ObjectMissingError:
             raise StorageUnavailableError("The bucket does not exist.") from None
 
     async def signed_urls(self, downloads: Iterable[Download], seconds: int) -> dict[str, str]:
-        """Return a signed URL for each download, by its key. Signing is local, but may have to fetch credentials."""
+        """Return a signed URL for each download, by its key: good for half of `seconds` at least, and often the same.
+
+        Signing is local, but may have to fetch credentials.
+        """
         wanted = {item.key: item for item in downloads}
-        return await self._run(
-            self._signing, lambda: {key: sign(self._signer, self.bucket, item, seconds) for key, item in wanted.items()}
-        )
+        found = self._signed.find(self.bucket, wanted.values(), seconds)
+        if missing := [item for key, item in wanted.items() if key not in found]:
+            signed_at = time.monotonic()
+            signed = await self._run(
+                self._signing, lambda: {item: sign(self._signer, self.bucket, item, seconds) for item in missing}
+            )
+            self._signed.keep(self.bucket, signed, seconds, signed_at)
+            found |= {item.key: url for item, url in signed.items()}
+        return found
+
+    async def signed_url(self, download: Download, seconds: int) -> str:
+        """Return a signed URL that is good for `seconds` from now."""
+        return await self._run(self._signing, lambda: sign(self._signer, self.bucket, download, seconds))
+
+    async def upload_form(self, key: str, terms: UploadTerms, seconds: int) -> Form:
+        """Return the form with which a browser uploads the object `key` within `seconds`."""
+        return await self._run(self._signing, lambda: make_form(self._signer, self.bucket, key, terms, seconds))
 
     def close(self) -> None:
         """End the threads and the connections."""
@@ -174,16 +242,14 @@ class ObjectStorage:
             return await asyncio.get_running_loop().run_in_executor(threads, function)
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
-            if code in _MISSING or code in {"NoSuchUpload", "NoSuchBucket"}:
-                raise _NotThereError(code) from error
+            if code in _MISSING:
+                raise ObjectMissingError(code) from error
+            if code in _CHANGED:
+                raise ObjectChangedError(code) from error
             cause = f"{error.operation_name}: {code}"
             raise StorageUnavailableError("The photo storage refused the request.", cause) from error
         except BotoCoreError as error:
             raise StorageUnavailableError("The photo storage cannot be reached.") from error
-
-
-class _NotThereError(StorageUnavailableError):
-    """S3 has no such object, upload or bucket."""
 
 
 def storage_of(request: Request) -> ObjectStorage:

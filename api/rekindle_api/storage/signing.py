@@ -1,5 +1,8 @@
 """Signed URLs: time-limited, and always a download under a sensible name, never a page of the storage's origin."""
 
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,8 @@ _ENDINGS = {
     "image/heic": "heic",
     "image/avif": "avif",
 }
+_REMEMBERED = 20_000
+"""Addresses, of about half a kilobyte each."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,40 @@ def sign(client: "S3Client", bucket: str, download: Download, seconds: int) -> s
         Params={
             "Bucket": download.bucket or bucket,
             "Key": download.key,
+            "ResponseCacheControl": f"private, max-age={seconds}",
             "ResponseContentDisposition": f'attachment; filename="{download.file_name}"',
         },
         ExpiresIn=seconds,
     )
+
+
+class SignedUrls:
+    """The signed URLs of one process, each used again for half of its life: browsers cache by the URL.
+
+    What `find` returns is good for at least the other half. The oldest are forgotten first.
+    """
+
+    def __init__(self) -> None:
+        self._urls: OrderedDict[tuple[str, str, str, int], tuple[float, str]] = OrderedDict()
+
+    def find(self, bucket: str, downloads: Iterable[Download], seconds: int) -> dict[str, str]:
+        """Return those URLs that were signed for `seconds` and are still young, by the keys of their objects."""
+        now, found = time.monotonic(), {}
+        for item in downloads:
+            signed_at, url = self._urls.get(_place(bucket, item, seconds), (-float("inf"), ""))
+            if now - signed_at < seconds / 2:
+                found[item.key] = url
+        return found
+
+    def keep(self, bucket: str, signed: Mapping[Download, str], seconds: int, signed_at: float) -> None:
+        """Remember URLs that were signed at `signed_at`, by the monotonic clock."""
+        for item, url in signed.items():
+            place = _place(bucket, item, seconds)
+            self._urls[place] = signed_at, url
+            self._urls.move_to_end(place)
+        while len(self._urls) > _REMEMBERED:
+            self._urls.popitem(last=False)
+
+
+def _place(bucket: str, item: Download, seconds: int) -> tuple[str, str, str, int]:
+    return item.bucket or bucket, item.key, item.file_name, seconds
