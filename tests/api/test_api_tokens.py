@@ -1,11 +1,16 @@
 """Who may call: good tokens, every kind of bad one, and an issuer that is down."""
 
 import asyncio
+import json
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 from rekindle_dev.issuer.tokens import SigningKey
 
@@ -46,6 +51,8 @@ CLAIMS: dict[str, dict[str, Any]] = {
     "another issuer": {"iss": "https://evil.example/auth/v1"},
     "a service key": {"role": "service_role"},
     "an old service key": {"iss": "supabase", "role": "service_role", "sub": None, "aud": None},
+    "the public key of old": {"iss": "supabase", "role": "anon", "sub": None, "aud": None},
+    "without role": {"role": None},
     "anonymous": {"is_anonymous": True},
     "a sub that is no id": {"sub": "root"},
     "not valid yet": {"nbf": 4_000_000_000},
@@ -141,27 +148,109 @@ async def test_an_issuer_without_usable_keys_is_a_503(start_api: "StartApi", unu
 
 @pytest.mark.parametrize("keys", [b"[]", b"null", b'{"keys": []}', b'{"keys": 1}', b"<html>"])
 async def test_an_answer_that_is_no_key_set_is_a_503(start_api: "StartApi", keys: bytes) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(keys), keys))
-        writer.close()
-
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        api = await start_api(supabase_url=f"http://127.0.0.1:{port}")
+    async with serving(keys) as url:
+        api = await start_api(supabase_url=url)
 
         assert await _status(api, api.issuer.access_token()) == 503
 
 
-@pytest.mark.parametrize("status", ["suspended", "deleted"])
-async def test_a_closed_account_is_refused_at_once(api: "Api", status: str) -> None:
+CLOSED = {
+    "account_suspended": "UPDATE users SET status = 'suspended'",
+    "account_deletion_requested": "UPDATE users SET status = 'deletion_requested', deletion_requested_at = now()",
+    "account_deleted": "UPDATE users SET status = 'deleted', deleted_at = now()",
+    "account_banned": "UPDATE users SET banned_until = now() + interval '1 hour'",
+}
+
+
+@pytest.mark.parametrize("code", CLOSED)
+async def test_a_closed_account_is_refused_at_once(api: "Api", code: str) -> None:
     account = api.account()
     assert (await account.http.get(PATH)).status_code == 200
-    api.rows("UPDATE users SET status = %s", status)
+    api.rows(CLOSED[code])
 
     reply = await account.http.get(PATH)
 
-    assert (reply.status_code, reply.json()["code"]) == (403, "account_closed")
+    assert (reply.status_code, reply.json()["code"]) == (403, code)
+
+
+async def test_a_ban_that_is_over_keeps_nobody_out(api: "Api") -> None:
+    account = api.account()
+    assert (await account.http.get(PATH)).status_code == 200
+    api.rows("UPDATE users SET banned_until = now() - interval '1 second'")
+
+    assert (await account.http.get(PATH)).status_code == 200
+
+
+SECRET = "the-legacy-secret-of-the-project, long enough"
+
+
+def legacy_token(api: "Api", secret: str = SECRET, **overrides: object) -> str:
+    """Sign, with the shared secret, what the issuer would say of a new user."""
+    payload = jwt.decode(api.issuer.access_token(), options={"verify_signature": False}) | overrides
+    kept = {name: value for name, value in payload.items() if value is not None}
+    return jwt.encode(kept, secret, "HS256")
+
+
+async def test_a_project_with_a_legacy_secret_is_served_when_the_settings_say_so(start_api: "StartApi") -> None:
+    api = await start_api(supabase_jwt_secret=SECRET, supabase_url="http://127.0.0.1:9")
+    issuer = "http://127.0.0.1:9/auth/v1"
+
+    assert await _status(api, legacy_token(api, iss=issuer)) == 200
+    for bad in (
+        legacy_token(api, "another secret that is long enough, too", iss=issuer),
+        jwt.encode({"sub": str(uuid.uuid4())}, SECRET * 2, "HS512"),
+        api.issuer.access_token(iss=issuer),
+    ):
+        await _refused(api, bad)
+
+
+LEGACY_KEYS: dict[str, dict[str, Any]] = {
+    "the anon key": {"iss": "supabase", "role": "anon", "sub": None, "aud": None, "email": None},
+    "the service key": {"iss": "supabase", "role": "service_role", "sub": None, "aud": None, "email": None},
+    "a service role under our issuer": {"role": "service_role"},
+    "no role": {"role": None},
+    "another audience": {"aud": "anon"},
+    "no end": {"exp": None},
+    "no subject": {"sub": None},
+    "anonymous": {"is_anonymous": True},
+}
+
+
+@pytest.mark.parametrize("name", LEGACY_KEYS)
+async def test_what_the_legacy_secret_signed_is_still_no_users_token(start_api: "StartApi", name: str) -> None:
+    api = await start_api(supabase_jwt_secret=SECRET)
+
+    await _refused(api, legacy_token(api, **LEGACY_KEYS[name]))
+
+
+async def test_without_the_setting_no_shared_secret_is_good(api: "Api") -> None:
+    await _refused(api, legacy_token(api))
+
+
+async def test_a_project_that_signs_with_rsa_is_served(start_api: "StartApi") -> None:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = json.loads(RSAAlgorithm.to_jwk(private.public_key()))
+    keys = json.dumps({"keys": [{**public, "kid": "one", "alg": "RS256", "use": "sig"}]}).encode()
+    async with serving(keys) as url:
+        api = await start_api(supabase_url=url)
+        payload = jwt.decode(api.issuer.access_token(), options={"verify_signature": False})
+        token = jwt.encode(payload | {"iss": f"{url}/auth/v1"}, private, "RS256", headers={"kid": "one"})
+
+        assert await _status(api, token) == 200
+
+
+@asynccontextmanager
+async def serving(content: bytes) -> AsyncIterator[str]:
+    """Answer every request with `content`."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(content)
+        writer.write(head + content)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def _status(api: "Api", token: str) -> int:

@@ -1,17 +1,36 @@
 """What a route asks for when only signed-in users may call it."""
 
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from rekindle_api.auth.errors import AccountClosedError, InvalidTokenError, KeysUnavailableError, MissingTokenError
+from rekindle_api.audit.repository import AuditRepository
+from rekindle_api.auth.errors import (
+    ACCOUNT_CLOSED,
+    AccountBannedError,
+    AccountClosedError,
+    AccountDeletedError,
+    AccountDeletionRequestedError,
+    AccountSuspendedError,
+    InvalidTokenError,
+    KeysUnavailableError,
+    MissingTokenError,
+)
 from rekindle_api.auth.tokens import Claims, TokenVerifier
 from rekindle_api.database.connection import database_of
 from rekindle_api.problems import raises
+from rekindle_api.problems.common import DatabaseUnavailableError
 from rekindle_api.settings import Plan, PlanSettings
+from rekindle_api.users.applying import apply_record
+from rekindle_api.users.directory import Directory, DirectoryUnavailableError
 from rekindle_api.users.models import AccountStatus, User
 from rekindle_api.users.repository import UserRepository
+
+_log = logging.getLogger(__name__)
 
 # Only describes the scheme: the token itself is read and refused below.
 BEARER = HTTPBearer(
@@ -35,30 +54,84 @@ async def bearer_claims(request: Request) -> Claims:
     return await verifier.verify(token.strip())
 
 
-def refuse_closed(user: User) -> User:
-    """Return a user whose account may act.
+def refuse_closed(user: User, *, departing: bool = False) -> User:
+    """Return a user whose account may act; with `departing`, also one who asked for its deletion.
 
     Raises:
         AccountClosedError: it may not.
     """
-    if user.status != AccountStatus.ACTIVE:
-        raise AccountClosedError("This account is suspended or deleted.")
+    if (refusal := _refusal(user, departing=departing)) is not None:
+        raise refusal
     return user
+
+
+def _refusal(user: User, *, departing: bool) -> AccountClosedError | None:
+    if user.status == AccountStatus.DELETED:
+        return AccountDeletedError()
+    if user.status == AccountStatus.SUSPENDED:
+        return AccountSuspendedError()
+    if user.banned_until is not None and user.banned_until > datetime.now(UTC):
+        return AccountBannedError()
+    if user.status == AccountStatus.DELETION_REQUESTED and not departing:
+        return AccountDeletionRequestedError()
+    return None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose token the request carries. `created` tells that this request made the account."""
+
+    user: User
+    created: bool
 
 
 TokenClaims = Annotated[Claims, Depends(bearer_claims)]
 
 
-@raises(AccountClosedError)
-async def current_user(request: Request, claims: TokenClaims, _scheme: Annotated[object, Security(BEARER)]) -> User:
-    """Return the user who calls, made on the first call."""
+@raises(DatabaseUnavailableError)
+async def find_caller(request: Request, claims: TokenClaims) -> Caller:
+    """Return who calls, whatever the state of the account, which is made on the first call."""
     # A transaction of its own: uploads and event streams must not hold one while they last.
     async with database_of(request).transaction() as session:
-        user = await UserRepository(session).find_or_create(claims.user_id, claims.email)
-    return refuse_closed(user)
+        user, created = await UserRepository(session).find_or_create(claims.user_id, claims.email)
+        if created:
+            await AuditRepository(session).record("account.created", user.id, user.id)
+    return Caller(await introduced(request, user) if created else user, created)
+
+
+AnyCaller = Annotated[Caller, Depends(find_caller)]
+
+
+async def introduced(request: Request, user: User) -> User:
+    """Return a user with what Supabase's admin API says of the account; unchanged when it says nothing now."""
+    directory: Directory | None = request.app.state.directory
+    if directory is None:
+        return user
+    try:
+        record = await directory.find(user.supabase_user_id)
+    except DirectoryUnavailableError as error:
+        _log.warning("an account is taken over without Supabase's word", extra={"user": user.id, "error": error.cause})
+        return user
+    if record is None:
+        return user
+    async with database_of(request).transaction() as session:
+        return (await apply_record(session, record)).user or user
+
+
+@raises(*ACCOUNT_CLOSED)
+async def current_user(caller: AnyCaller, _scheme: Annotated[object, Security(BEARER)]) -> User:
+    """Return the user who calls."""
+    return refuse_closed(caller.user)
+
+
+@raises(*(kind for kind in ACCOUNT_CLOSED if kind is not AccountDeletionRequestedError))
+async def departing_user(caller: AnyCaller, _scheme: Annotated[object, Security(BEARER)]) -> User:
+    """Return the user who calls, who may have asked for the account's deletion."""
+    return refuse_closed(caller.user, departing=True)
 
 
 CurrentUser = Annotated[User, Depends(current_user)]
+DepartingUser = Annotated[User, Depends(departing_user)]
 
 
 def current_plan(request: Request, user: CurrentUser) -> Plan:

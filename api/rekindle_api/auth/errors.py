@@ -31,8 +31,47 @@ class KeysUnavailableError(Problem):
 
 
 class AccountClosedError(Problem):
-    """The account is suspended or deleted."""
+    """The account may not act; each reason has a code of its own."""
 
     status = 403
-    code = "account_closed"
     title = "The account is closed"
+
+
+class AccountSuspendedError(AccountClosedError):
+    """An administrator suspended the account."""
+
+    code = "account_suspended"
+
+    def __init__(self) -> None:
+        super().__init__("This account is suspended. Write to us to have it opened again.")
+
+
+class AccountBannedError(AccountClosedError):
+    """Supabase lets nobody sign in to the account for now."""
+
+    code = "account_banned"
+
+    def __init__(self) -> None:
+        super().__init__("This account is banned for now.")
+
+
+class AccountDeletionRequestedError(AccountClosedError):
+    """The owner asked for the account's deletion, and can still take that back."""
+
+    code = "account_deletion_requested"
+
+    def __init__(self) -> None:
+        super().__init__("This account will be deleted. Take the deletion back to go on, or download what is in it.")
+
+
+class AccountDeletedError(AccountClosedError):
+    """The account was deleted."""
+
+    code = "account_deleted"
+
+    def __init__(self) -> None:
+        super().__init__("This account was deleted.")
+
+
+ACCOUNT_CLOSED = (AccountSuspendedError, AccountBannedError, AccountDeletionRequestedError, AccountDeletedError)
+"""Every reason for which an account may not act."""

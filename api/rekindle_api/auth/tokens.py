@@ -4,13 +4,15 @@ import uuid
 from dataclasses import dataclass
 
 import jwt
+from jwt import PyJWK
 
 from rekindle_api.auth.errors import InvalidTokenError
 from rekindle_api.auth.keys import KeySet
 from rekindle_api.settings import AuthSettings
 
 # Never taken from the token: its header is the caller's own claim.
-ALGORITHMS = ["ES256"]
+SIGNING_KEY_ALGORITHMS = ["ES256", "RS256"]
+SHARED_SECRET_ALGORITHMS = ["HS256"]
 REQUIRED_CLAIMS = ["exp", "iat", "sub", "aud", "iss"]
 LEEWAY_SECONDS = 10
 
@@ -31,6 +33,7 @@ class TokenVerifier:
     def __init__(self, settings: AuthSettings) -> None:
         self._settings = settings
         self._keys = KeySet(settings)
+        self._algorithms = SIGNING_KEY_ALGORITHMS if settings.supabase_jwt_secret is None else SHARED_SECRET_ALGORITHMS
 
     async def verify(self, token: str) -> Claims:
         """Return the claims of a good token.
@@ -43,15 +46,14 @@ class TokenVerifier:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError as error:
             raise InvalidTokenError("The access token cannot be read.") from error
-        key_id = header.get("kid")
-        if header.get("alg") not in ALGORITHMS or not isinstance(key_id, str):
+        if header.get("alg") not in self._algorithms:
             raise InvalidTokenError("The access token is not signed as it must be.")
-        key = await self._keys.key(key_id)
+        key = await self._key(header.get("kid"))
         try:
             payload = jwt.decode(
                 token,
                 key,
-                algorithms=ALGORITHMS,
+                algorithms=self._algorithms,
                 audience=self._settings.jwt_audience,
                 issuer=self._settings.issuer,
                 leeway=LEEWAY_SECONDS,
@@ -63,13 +65,21 @@ class TokenVerifier:
             raise InvalidTokenError("The access token was refused.") from error
         return _claims(payload)
 
+    async def _key(self, key_id: object) -> PyJWK | bytes:
+        """Return what a token must be signed with; the settings alone say which kind of key that is."""
+        if (secret := self._settings.supabase_jwt_secret) is not None:
+            return secret.get_secret_value().encode()
+        if not isinstance(key_id, str):
+            raise InvalidTokenError("The access token is not signed as it must be.")
+        return await self._keys.key(key_id)
+
     async def close(self) -> None:
         """End the connections."""
         await self._keys.close()
 
 
 def _claims(payload: dict[str, object]) -> Claims:
-    if payload.get("role", "authenticated") != "authenticated":
+    if payload.get("role") != "authenticated":
         raise InvalidTokenError("The token is a service key, not a user's.")
     if payload.get("is_anonymous"):
         raise InvalidTokenError("Sign in with an account: anonymous sessions are not accepted.")

@@ -22,9 +22,11 @@ from rekindle_api.settings.environment import (
 from rekindle_api.settings.live import LiveSettings
 from rekindle_api.settings.plans import Costs, Plan, PlanSettings, Tier
 from rekindle_api.settings.rates import Policy, Rate, RateSettings
+from rekindle_api.settings.supabase import AccountSettings, SupabaseSettings
 
 __all__ = [
     "FAULT_VARIABLE",
+    "AccountSettings",
     "AuthSettings",
     "ClusterSettings",
     "Costs",
@@ -43,6 +45,7 @@ __all__ = [
     "ServerSettings",
     "StorageSettings",
     "StripeSettings",
+    "SupabaseSettings",
     "Tier",
     "read",
 ]

@@ -1,1 +1,4 @@
-"""Who uses the service: one row per Supabase account, made on its first call."""
+"""Who uses the service: one row per Supabase account, and what Supabase says of it.
+
+What an account may do, and what is done with what it owns, is decided elsewhere.
+"""
