@@ -169,6 +169,11 @@ async def reversible(session: AsyncSession, user_id: uuid.UUID, source: LotSourc
     return found.credits if found else 0
 
 
+async def was_reversed(session: AsyncSession, user_id: uuid.UUID, reference: str) -> bool:
+    """Tell whether `reverse` took anything for this reference."""
+    return bool(await CreditRepository(session, user_id).entered(EntryKind.REVERSED, reference))
+
+
 async def restore_reversed(
     session: AsyncSession, user_id: uuid.UUID, *, reversal_reference: str, reference: str, description: str
 ) -> bool:
