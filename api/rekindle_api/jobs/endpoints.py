@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,7 +20,7 @@ from rekindle_api.photos.errors import PhotoNotFoundError
 from rekindle_api.photos.models import photo_prefix
 from rekindle_api.photos.replies import Deleted
 from rekindle_api.photos.repository import PhotoRepository
-from rekindle_api.photos.service import delete_objects
+from rekindle_api.photos.service import delete_photo
 from rekindle_api.rates.dependencies import limited
 from rekindle_api.settings import PlanSettings
 from rekindle_api.storage.objects import storage_of
@@ -113,13 +113,10 @@ async def get_job(
 
 
 @router.delete("/jobs/{photo_id}")
-async def delete_job(
-    request: Request, background: BackgroundTasks, photo_id: uuid.UUID, user: CurrentUser, photos: Photos
-) -> Deleted:
+async def delete_job(request: Request, photo_id: uuid.UUID, user: CurrentUser) -> Deleted:
     """Delete a job: its photo, and everything that was made of it."""
-    photo = await photos.delete(user.id, photo_id)
-    background.add_task(delete_objects, database_of(request), storage_of(request), photo)
-    return Deleted(id=photo.id, message="The job and its photo are deleted.")
+    gone = await delete_photo(database_of(request), storage_of(request), user.id, photo_id)
+    return Deleted.photo(photo_id, objects_deleted=gone)
 
 
 @router.delete("/jobs/{photo_id}/restore/{attempt_id}")
