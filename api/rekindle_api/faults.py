@@ -38,6 +38,14 @@ class Place(StrEnum):
     """The sweep deleted the objects of a photo; its rows are there."""
     SWEEP_ATTEMPT_CLEARED = "sweep.attempt_cleared"
     """The sweep deleted the objects of an attempt; its row is there."""
+    CUSTOMER_MADE = "customer.made"
+    """Stripe has the customer; the user's row does not name it."""
+    CHECKOUT_MADE = "checkout.made"
+    """Stripe has the Checkout session; no row names it."""
+    SUBSCRIPTION_PAID_BACK = "subscription.paid_back"
+    """A second subscription is paid back; Stripe still has it."""
+    SUBSCRIPTION_ENDED = "subscription.ended"
+    """Stripe ended a second subscription; its row says that it lives."""
 
 
 class Commit(StrEnum):
@@ -53,6 +61,14 @@ class Commit(StrEnum):
     ATTEMPT_ADVANCED = "attempt.advanced"
     ORDER_CLAIMED = "order.claimed"
     ORDER_FINISHED = "order.finished"
+    CHECKOUT_OPENED = "checkout.opened"
+    EVENT_STORED = "event.stored"
+    EVENT_CLAIMED = "event.claimed"
+    EVENT_FINISHED = "event.finished"
+    SUBSCRIPTION_APPLIED = "subscription.applied"
+    INVOICE_APPLIED = "invoice.applied"
+    SESSION_APPLIED = "session.applied"
+    RETURNS_APPLIED = "returns.applied"
 
     @property
     def before(self) -> str:

@@ -7,12 +7,14 @@ from fractions import Fraction
 from typing import Protocol
 
 from rekindle_api.billing.months import add_months
-from rekindle_api.billing.remote import InvoiceLine, RemoteDispute, RemoteIntent
+from rekindle_api.billing.remote import InvoiceLine, RemoteDispute, RemoteRefund
 from rekindle_api.settings import Tier
 
 _PAYING = {"active", "trialing", "past_due"}
-_LIVE = _PAYING | {"unpaid", "paused"}
-# An inquiry moves no money, and one that was won or prevented gave it back.
+LIVE = _PAYING | {"unpaid", "paused"}
+"""States in which a subscription can still take money."""
+_REFUND_FAILED = {"failed", "canceled"}
+# An inquiry moves no money, a won dispute gave it back, and for a prevented one there is a refund.
 _MONEY_STAYS = {"warning_needs_response", "warning_under_review", "warning_closed", "won", "prevented"}
 
 
@@ -50,7 +52,7 @@ class KnownSubscription(Protocol):
 
 def is_live(status: str) -> bool:
     """Tell whether a subscription in this state can still take money, so that there may be no other."""
-    return status in _LIVE
+    return status in LIVE
 
 
 def gives_tier(status: str) -> bool:
@@ -121,17 +123,25 @@ def _share(start: datetime, end: datetime) -> Fraction:
     return max(Fraction(0), min(Fraction(1), Fraction(int((end - start).total_seconds()), int(month.total_seconds()))))
 
 
-def money_taken(intent: RemoteIntent, disputes: Iterable[RemoteDispute]) -> int:
-    """Return how much of a payment is paid back, or in a dispute that holds the money, or lost in one."""
-    charge = intent.latest_charge
-    if charge is None:
-        return 0
-    disputed = sum(each.amount for each in disputes if each.status not in _MONEY_STAYS)
-    return min(charge.amount, charge.amount_refunded + disputed)
+@dataclass(frozen=True)
+class Return:
+    """Money of a payment that went back, or is held back: by one refund or one dispute."""
+
+    id: str
+    amount: int
+    stands: bool
+    """Whether it is so still: a refund can fail, and a dispute can be won."""
+
+
+def returns_of(refunds: Iterable[RemoteRefund], disputes: Iterable[RemoteDispute]) -> list[Return]:
+    """Return what went back of a payment, in the order of time."""
+    back = [(each.created, Return(each.id, each.amount, each.status not in _REFUND_FAILED)) for each in refunds]
+    back += [(each.created, Return(each.id, each.amount, each.status not in _MONEY_STAYS)) for each in disputes]
+    return [each for _, each in sorted(back, key=lambda item: (item[0], item[1].id))]
 
 
 def credits_taken(granted: int, amount: int, taken: int) -> int:
-    """Return how many of the credits that a payment granted go back when `taken` of `amount` did: in proportion."""
+    """Return how many of the credits that a payment granted go back when `taken` of its `amount` did: in proportion."""
     if granted <= 0 or taken <= 0 or amount <= 0:
         return 0
     return _rounded(Fraction(granted * min(taken, amount), amount))

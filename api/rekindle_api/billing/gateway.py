@@ -51,7 +51,7 @@ class StripeGateway:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._http.close_async()
+        await self._http.close_async()  # type: ignore[no-untyped-call] # stripe declares no return type
 
     async def price(self, price_id: str) -> RemotePrice:
         """Return a price."""
@@ -138,6 +138,12 @@ class StripeGateway:
         """Return a payment with its last charge."""
         params: Any = {"expand": ["latest_charge"]}
         return await _found(RemoteIntent, self._client.v1.payment_intents.retrieve_async(payment_intent, params))
+
+    async def refunds_of(self, payment_intent: str) -> list[RemoteRefund]:
+        """Return the refunds of a payment."""
+        params: Any = {"payment_intent": payment_intent, "limit": _PAGE}
+        page = await _answer(self._client.v1.refunds.list_async(params))
+        return [RemoteRefund.model_validate(item) for item in page["data"]]
 
     async def disputes_of(self, payment_intent: str) -> list[RemoteDispute]:
         """Return the disputes of a payment."""

@@ -136,8 +136,6 @@ class RemoteSession(Remote):
 class RemoteCharge(Remote):
     """The charge of a payment."""
 
-    amount: int
-    amount_refunded: int
     created: datetime
 
 
@@ -153,12 +151,16 @@ class RemoteDispute(Remote):
 
     amount: int
     status: str
+    created: datetime
     payment_intent: Reference = None
 
 
 class RemoteRefund(Remote):
     """Money that was paid back."""
 
+    amount: int
+    status: str | None = None
+    created: datetime
     payment_intent: Reference = None
 
 
