@@ -76,8 +76,9 @@ class Tickets:
                 issuer=_ISSUER,
                 options={"require": ["exp", "sub", "aud", "iss", "photo"]},
             )
-        except jwt.PyJWTError as error:
+            reader = Reader(uuid.UUID(claims["sub"]), int(claims["exp"]))
+        except (jwt.PyJWTError, ValueError) as error:
             raise InvalidTicketError from error
         if claims["photo"] != str(photo_id):
             raise InvalidTicketError
-        return Reader(uuid.UUID(claims["sub"]), int(claims["exp"]))
+        return reader
