@@ -23,6 +23,7 @@ from rekindle_api.application import WebSettings, create_app
 from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.states import advance
 from rekindle_api.attempts.transitions import Observation, ResultKeys
+from rekindle_api.credits.service import adjust
 from rekindle_api.migrations.runner import upgrade
 from rekindle_api.server import Server
 from rekindle_api.settings import DatabaseSettings, read
@@ -135,6 +136,10 @@ class Account:
             yield Stream(reply)
 
 
+PLENTY = 10_000
+ABOUT_CREDITS = ("/restore", "/animate", "/retry", "/credits/balance", "/credits/calculate-cost")
+
+
 @dataclass(frozen=True)
 class Api:
     """A running web server with what stands behind it."""
@@ -149,13 +154,35 @@ class Api:
     server: Server
     opened: list[httpx.AsyncClient]
 
-    def account(self, user_id: str | None = None) -> Account:
-        """Return a user who is new, or the one of this id."""
+    def account(self, user_id: str | None = None, *, credits_: int = PLENTY) -> Account:
+        """Return a user who is new, or the one of this id; with credits before the first request that is about them."""
         user_id = user_id or str(uuid.uuid4())
         token = self.issuer.access_token(user_id)
-        http = httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        headers = {"Authorization": f"Bearer {token}"}
+
+        filled = not credits_
+
+        async def fill_the_purse(request: httpx.Request) -> None:
+            nonlocal filled
+            if not filled and request.url.path.endswith(ABOUT_CREDITS):
+                filled = await self.grant(user_id, credits_, headers)
+
+        http = httpx.AsyncClient(
+            base_url=self.url, headers=headers, timeout=60, event_hooks={"request": [fill_the_purse]}
+        )
         self.opened.append(http)
         return Account(user_id, token, http)
+
+    async def grant(self, user_id: str, credits_: int, headers: dict[str, str]) -> bool:
+        """Give a user credits that do not expire, once; whoever never called before does so now."""
+        known = "SELECT id FROM users WHERE supabase_user_id = %s"
+        if not self.rows(known, user_id):
+            await self.http.get("/api/v1/credits/balance", headers=headers)
+        found = self.rows(known, user_id)
+        for (owner_id,) in found:
+            async with self.app.state.database.transaction() as session:
+                await adjust(session, owner_id, amount=credits_, reason="For tests", reference="tests")
+        return bool(found)
 
     def keys(self) -> list[str]:
         """Return the keys of every object in the bucket."""

@@ -70,6 +70,8 @@ class AttemptColumns(Timestamps):
     """The custom resource's version behind the last change: what an older one says comes too late."""
     credits: Mapped[int] = mapped_column(server_default="0")
     """What the attempt costs when it completes."""
+    credits_charged: Mapped[int | None]
+    """What it has cost: known when it has ended."""
     priority: Mapped[int] = mapped_column(server_default="0")
     """Priority of its resource: the tier's when it was asked for."""
     watermark: Mapped[bool] = mapped_column(server_default="false")
@@ -135,6 +137,8 @@ class RestoreAttempt(AttemptColumns, Base):
     __table_args__ = _constraints(__tablename__)
 
     source_key: Mapped[str]
+    credits_without_colour: Mapped[int] = mapped_column(server_default="0")
+    """What it costs when the engine cannot add the colour that was asked for."""
     source_restore_id: Mapped[uuid.UUID | None]
     """The earlier attempt whose result is the source; the photo's original when null."""
 

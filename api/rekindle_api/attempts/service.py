@@ -18,6 +18,7 @@ from rekindle_api.attempts.repository import A, AttemptRepository
 from rekindle_api.attempts.requests import AnimateRequest, RestoreRequest, digest
 from rekindle_api.attempts.states import cancel, kind_of
 from rekindle_api.audit.repository import AuditRepository
+from rekindle_api.credits import service as ledger
 from rekindle_api.database import new_id
 from rekindle_api.faults import Commit, at_commit
 from rekindle_api.outbox.repository import OutboxRepository
@@ -42,10 +43,9 @@ class Terms:
     plan: Plan
     costs: Costs
 
-    def columns(self, credits_: int) -> dict[str, object]:
-        """Return what an attempt that costs `credits_` keeps of them: later changes do not touch it."""
+    def columns(self) -> dict[str, object]:
+        """Return what an attempt keeps of the tier: later changes do not touch it."""
         return {
-            "credits": credits_,
             "priority": self.plan.priority,
             "watermark": self.plan.watermark,
             "retention_days": self.plan.retention_days,
@@ -55,14 +55,16 @@ class Terms:
 async def request_restore(
     session: AsyncSession, subject: Subject, terms: Terms, request: RestoreRequest
 ) -> RestoreAttempt:
-    """Begin a restoration, or return the running attempt of an equal request.
+    """Begin a restoration, and reserve its credits, or return the running attempt of an equal request.
 
     Raises:
         SourceResultNotFoundError: the photo has no such earlier attempt.
         SourceResultNotReadyError: that attempt has no result.
+        InsufficientCreditsError, CreditsOwedError: the owner cannot pay for it.
     """
     source_key = await _source_key(session, subject, request.source_result_id)
     parameters = request.parameters()
+    cost = terms.costs.of_restoration(colourize=request.colourize, of_result=request.source_result_id is not None)
     wanted = {
         "model": request.model,
         "requested": request.as_sent(),
@@ -70,22 +72,28 @@ async def request_restore(
         "request_digest": digest(request.model, source_key, parameters),
         "source_key": source_key,
         "source_restore_id": request.source_result_id,
-        **terms.columns(terms.costs.of_restoration(colourize=request.colourize)),
+        "credits": cost,
+        "credits_without_colour": min(cost, terms.costs.of_restoration(colourize=False)),
+        **terms.columns(),
     }
-    return await _begin(session, RestoreAttempt, subject, wanted)
+    what = "Restoration with colour" if request.colourize else "Restoration"
+    return await _begin(session, RestoreAttempt, subject, wanted, what)
 
 
 async def request_animation(
     session: AsyncSession, subject: Subject, terms: Terms, request: AnimateRequest
 ) -> AnimationAttempt:
-    """Begin an animation, or return the running attempt of an equal request.
+    """Begin an animation, and reserve its credits, or return the running attempt of an equal request.
 
     Its source is the named restoration's result, now or when that is done; the original photo when none is named.
 
     Raises:
         RestoreNotFoundError: the photo has no such restoration.
         RestoreWithoutResultError: that restoration ended without a result.
+        InsufficientCreditsError, CreditsOwedError: the owner cannot pay for it.
     """
+    # Before the restoration is held: what ends that restoration locks the two in this order.
+    await ledger.lock(session, subject.owner_id)
     source_key = await _restored_key(session, subject, request.restore_id)
     parameters = request.parameters()
     source = str(request.restore_id or subject.original_key)
@@ -96,14 +104,18 @@ async def request_animation(
         "request_digest": digest(request.model, source, parameters),
         "source_key": source_key,
         "restore_id": request.restore_id,
-        **terms.columns(terms.costs.animate),
+        "credits": terms.costs.animate,
+        **terms.columns(),
     }
-    return await _begin(session, AnimationAttempt, subject, wanted)
+    return await _begin(session, AnimationAttempt, subject, wanted, "Animation")
 
 
-async def _begin(session: AsyncSession, table: type[A], subject: Subject, wanted: Mapping[str, object]) -> A:
-    """Insert an attempt with the order for its resource, unless an equal one runs: then that is the answer."""
+async def _begin(
+    session: AsyncSession, table: type[A], subject: Subject, wanted: Mapping[str, object], description: str
+) -> A:
+    """Insert an attempt, its hold and the order for its resource, unless an equal one runs: then that is the answer."""
     repository, kind = AttemptRepository(session, table), kind_of(table)
+    await ledger.lock(session, subject.owner_id)
     while True:
         attempt_id = new_id()
         attempt = await repository.insert_unless_running(
@@ -117,6 +129,7 @@ async def _begin(session: AsyncSession, table: type[A], subject: Subject, wanted
             }
         )
         if attempt is not None:
+            await ledger.hold(session, subject.owner_id, attempt.id, attempt.credits, description)
             await OutboxRepository(session).ask_for_creation(kind, attempt.id)
             await AuditRepository(session).record(f"{kind}.requested", subject.owner_id, attempt.id)
             at_commit(session, Commit.ATTEMPT_REQUESTED)

@@ -1,10 +1,12 @@
 """The one way an attempt's state changes: compare-and-set on its version, and final only once.
 
-What must happen together with an end, such as the capture or release of credits, belongs into `advance`, in the same
-transaction. An animation that waits for a restoration learns of its end there, whether or not a RestoreJob ever was.
+What must happen together with an end happens in `advance`, in the same transaction: the credits that an attempt
+reserved are captured or released, and an animation that waits for a restoration learns of its end, whether or not a
+RestoreJob ever was. Whatever may end an attempt locks its owner's credits first.
 """
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,11 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.repository import A, AttemptRepository, WaitingAnimations
 from rekindle_api.attempts.transitions import Observation, Standing, decide
+from rekindle_api.credits import service as ledger
 from rekindle_api.faults import Commit, at_commit
 from rekindle_api.outbox.models import AttemptKind
 from rekindle_api.outbox.repository import OutboxRepository
 from rekindle_crds import Reason
 
+_COLOUR = "colorize"
 CANCELLED = Observation(status=AttemptStatus.CANCELLED, reason="Cancelled", message="Cancelled before it was started.")
 
 
@@ -37,13 +41,37 @@ async def advance(session: AsyncSession, table: type[A], attempt_id: uuid.UUID, 
         change = decide(standing_of(attempt), seen, datetime.now(UTC))
         if change is None:
             return None
-        changed = await repository.change(attempt.id, attempt.version, change.values)
+        if change.finishes:
+            changed = await _end(session, repository, attempt, seen, change.values)
+        else:
+            changed = await repository.change(attempt.id, attempt.version, change.values)
         if changed is not None:
             if change.finishes and isinstance(changed, RestoreAttempt):
                 await _tell_animations(session, changed)
             at_commit(session, Commit.ATTEMPT_ADVANCED)
             return changed
     return None
+
+
+async def _end(
+    session: AsyncSession, repository: AttemptRepository[A], attempt: A, seen: Observation, values: Mapping[str, object]
+) -> A | None:
+    """Make an attempt final together with its credits; None when it has moved on."""
+    await ledger.lock(session, attempt.owner_id)
+    charged = charge_of(attempt, seen)
+    changed = await repository.change(attempt.id, attempt.version, {**values, "credits_charged": charged})
+    if changed is not None:
+        await ledger.settle(session, attempt.owner_id, attempt.id, charged)
+    return changed
+
+
+def charge_of(attempt: RestoreAttempt | AnimationAttempt, seen: Observation) -> int:
+    """Return what an attempt costs that ends as seen: nothing without a result, less without the colour asked for."""
+    if seen.status is not AttemptStatus.COMPLETED:
+        return 0
+    if isinstance(attempt, RestoreAttempt) and _COLOUR in seen.unfulfilled:
+        return attempt.credits_without_colour
+    return attempt.credits
 
 
 async def _tell_animations(session: AsyncSession, restore: RestoreAttempt) -> None:
@@ -73,6 +101,7 @@ async def cancel(session: AsyncSession, table: type[A], attempt_id: uuid.UUID) -
     while (attempt := await repository.for_bridge(attempt_id)) is not None:
         if AttemptStatus(attempt.status).finished or attempt.cancel_requested_at is not None:
             return
+        await ledger.lock(session, attempt.owner_id)
         asked = await repository.change(attempt.id, attempt.version, {"cancel_requested_at": datetime.now(UTC)})
         if asked is not None:
             at_commit(session, Commit.ATTEMPT_CANCELLED)

@@ -45,13 +45,15 @@ class Costs(BaseModel):
 
     restore: Annotated[int, Field(ge=0)] = 2
     colourize: Annotated[int, Field(ge=0)] = 3
-    """Colour without another restoration."""
+    """Colour for what is restored already: a restoration with colour that starts from an earlier result."""
     restore_and_colourize: Annotated[int, Field(ge=0)] = 4
     animate: Annotated[int, Field(ge=0)] = 8
 
-    def of_restoration(self, *, colourize: bool) -> int:
-        """Return what one restoration costs."""
-        return self.restore_and_colourize if colourize else self.restore
+    def of_restoration(self, *, colourize: bool, of_result: bool = False) -> int:
+        """Return what one restoration costs, of an original or of an earlier result."""
+        if not colourize:
+            return self.restore
+        return self.colourize if of_result else self.restore_and_colourize
 
 
 _PLANS: Mapping[str, Mapping[str, Any]] = MappingProxyType(

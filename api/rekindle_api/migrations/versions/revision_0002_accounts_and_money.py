@@ -61,12 +61,15 @@ def upgrade() -> None:
     extend_photos()
     for table in ATTEMPT_TABLES:
         extend_attempts(table)
+    op.add_column("restore_attempts", whole("credits_without_colour", default=True))
     keep_used_photos()
     create_credits()
     keep_accounts_true()
     create_billing()
     create_inbox()
     create_request_records()
+    op.create_index("ix_audit_logs_actor_id_at", "audit_logs", ["actor_id", "at"])
+    op.create_index("ix_audit_logs_request_id", "audit_logs", ["request_id"])
 
 
 def extend_users() -> None:
@@ -109,6 +112,7 @@ def extend_photos() -> None:
 
 def extend_attempts(table: str) -> None:
     op.add_column(table, whole("credits", default=True))
+    op.add_column(table, sa.Column("credits_charged", sa.Integer))
     op.add_column(table, whole("priority", default=True))
     op.add_column(table, sa.Column("watermark", sa.Boolean, nullable=False, server_default="false"))
     op.add_column(table, sa.Column("watermarked_result_key", sa.Text))
@@ -403,6 +407,8 @@ def create_request_records() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_audit_logs_request_id", "audit_logs")
+    op.drop_index("ix_audit_logs_actor_id_at", "audit_logs")
     for table in TABLES:
         op.drop_table(table)
     for function in (
@@ -416,6 +422,7 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER extend_photo ON {table}")
         for column in (
             "credits",
+            "credits_charged",
             "priority",
             "watermark",
             "watermarked_result_key",
@@ -429,6 +436,7 @@ def downgrade() -> None:
         ):
             op.drop_column(table, column)
     op.execute("DROP FUNCTION extend_photo()")
+    op.drop_column("restore_attempts", "credits_without_colour")
     op.drop_index("ix_photos_stored", "photos")
     for column in ("declared_bytes", "declared_sha256", "expires_at"):
         op.drop_column("photos", column)
