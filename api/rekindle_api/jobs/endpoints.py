@@ -7,10 +7,18 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rekindle_api.attempts.errors import (
+    AttemptNotFoundError,
+    RestoreNotFoundError,
+    RestoreWithoutResultError,
+    SourceResultNotFoundError,
+    SourceResultNotReadyError,
+)
 from rekindle_api.attempts.models import AnimationAttempt, Attempt, AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.requests import AnimateRequest, RestoreRequest
 from rekindle_api.attempts.service import Subject, Terms, delete_attempt, request_animation, request_restore
 from rekindle_api.auth.dependencies import CurrentUser
+from rekindle_api.credits.errors import InsufficientCreditsError
 from rekindle_api.database import DatabaseSession
 from rekindle_api.database.connection import database_of
 from rekindle_api.jobs.replies import AttemptAccepted, AttemptState, JobReply
@@ -21,6 +29,7 @@ from rekindle_api.photos.models import photo_prefix
 from rekindle_api.photos.replies import Deleted
 from rekindle_api.photos.repository import PhotoRepository
 from rekindle_api.photos.service import delete_photo
+from rekindle_api.problems import raises
 from rekindle_api.rates.dependencies import limited
 from rekindle_api.settings import PlanSettings
 from rekindle_api.storage.objects import storage_of
@@ -38,6 +47,7 @@ class JobPage(BaseModel):
 
 @router.post("/photos/{photo_id}/restore", status_code=202, dependencies=[limited("restore")])
 @router.post("/jobs/{photo_id}/restore", status_code=202, dependencies=[limited("restore")])
+@raises(PhotoNotFoundError, SourceResultNotFoundError, SourceResultNotReadyError, InsufficientCreditsError)
 async def restore(
     request: Request, photo_id: uuid.UUID, wanted: RestoreRequest, user: CurrentUser, session: DatabaseSession
 ) -> AttemptAccepted:
@@ -48,6 +58,7 @@ async def restore(
 
 @router.post("/photos/{photo_id}/animate", status_code=202, dependencies=[limited("animate")])
 @router.post("/jobs/{photo_id}/animate", status_code=202, dependencies=[limited("animate")])
+@raises(PhotoNotFoundError, RestoreNotFoundError, RestoreWithoutResultError, InsufficientCreditsError)
 async def animate(
     request: Request, photo_id: uuid.UUID, wanted: AnimateRequest, user: CurrentUser, session: DatabaseSession
 ) -> AttemptAccepted:
@@ -101,6 +112,7 @@ async def list_jobs(
 
 
 @router.get("/jobs/{photo_id}")
+@raises(PhotoNotFoundError)
 async def get_job(
     request: Request, photo_id: uuid.UUID, user: CurrentUser, photos: Photos, session: DatabaseSession
 ) -> JobReply:
@@ -113,6 +125,7 @@ async def get_job(
 
 
 @router.delete("/jobs/{photo_id}")
+@raises(PhotoNotFoundError)
 async def delete_job(request: Request, photo_id: uuid.UUID, user: CurrentUser) -> Deleted:
     """Delete a job: its photo, and everything that was made of it."""
     gone = await delete_photo(database_of(request), storage_of(request), user.id, photo_id)
@@ -120,6 +133,7 @@ async def delete_job(request: Request, photo_id: uuid.UUID, user: CurrentUser) -
 
 
 @router.delete("/jobs/{photo_id}/restore/{attempt_id}")
+@raises(AttemptNotFoundError)
 async def delete_restore(
     photo_id: uuid.UUID, attempt_id: uuid.UUID, user: CurrentUser, session: DatabaseSession
 ) -> Deleted:
@@ -129,6 +143,7 @@ async def delete_restore(
 
 
 @router.delete("/jobs/{photo_id}/animate/{attempt_id}")
+@raises(AttemptNotFoundError)
 async def delete_animation(
     photo_id: uuid.UUID, attempt_id: uuid.UUID, user: CurrentUser, session: DatabaseSession
 ) -> Deleted:
@@ -138,6 +153,7 @@ async def delete_animation(
 
 
 @router.get("/processing/jobs/{identifier}/status")
+@raises(AttemptNotFoundError)
 async def get_state(identifier: uuid.UUID, user: CurrentUser, session: DatabaseSession) -> AttemptState:
     """Return where an attempt stands; a job's id means its newest attempt."""
     return await attempt_state(session, user.id, identifier)

@@ -10,7 +10,7 @@ from rekindle_api.auth.dependencies import CurrentPlan, CurrentUser
 from rekindle_api.database import DatabaseSession
 from rekindle_api.database.connection import database_of
 from rekindle_api.database.json_values import StorableObject
-from rekindle_api.photos.errors import PhotoNotFoundError
+from rekindle_api.photos.errors import DownloadNotFoundError, PhotoNotFoundError
 from rekindle_api.photos.replies import Deleted, DownloadUrl, PhotoDetail, PhotoPage, PhotoReply
 from rekindle_api.photos.repository import PhotoRepository
 from rekindle_api.photos.service import KeyType, PhotoService, delete_photo
@@ -65,12 +65,14 @@ async def list_photos(
 
 
 @router.get("/{photo_id}")
+@raises(PhotoNotFoundError)
 async def get_photo(photo_id: uuid.UUID, user: CurrentUser, photos: Photos) -> PhotoDetail:
     """Return a photo with its results and the attempts that still run."""
     return await photos.detail(user.id, await photos.get(user.id, photo_id))
 
 
 @router.put("/{photo_id}")
+@raises(PhotoNotFoundError)
 async def update_photo(
     photo_id: uuid.UUID, update: MetadataUpdate, user: CurrentUser, photos: Photos, session: DatabaseSession
 ) -> PhotoReply:
@@ -84,6 +86,7 @@ async def update_photo(
 
 
 @router.get("/{photo_id}/download-url")
+@raises(PhotoNotFoundError, DownloadNotFoundError)
 async def download_url(
     request: Request,
     photo_id: uuid.UUID,
