@@ -9,7 +9,8 @@ from rekindle_api.settings import DatabaseSettings, InvalidSettingsError, Migrat
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status: 2 for settings that are missing or refused."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser(whole_admin=given[:1] == ["admin"]).parse_args(given)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, whole_admin: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rekindle-api",
         description="The companion service of the Rekindle operator. All settings come from environment variables.",
@@ -41,6 +42,12 @@ def _parser() -> argparse.ArgumentParser:
 
     sweep = commands.add_parser("sweep", help="delete, once, objects and rows whose time is over")
     sweep.set_defaults(run=_sweep)
+
+    admin = commands.add_parser("admin", help="look up and put right: accounts, credits, webhooks, orders, audit log")
+    if whole_admin:
+        from rekindle_api.administration.arguments import describe  # noqa: PLC0415 - as below
+
+        describe(admin)
     return parser
 
 

@@ -14,7 +14,11 @@ class AuditEntry(Base):
     """One act. It names its subjects without foreign keys, so it outlives them."""
 
     __tablename__ = "audit_logs"
-    __table_args__ = (Index("ix_audit_logs_subject_id_at", "subject_id", "at"),)
+    __table_args__ = (
+        Index("ix_audit_logs_subject_id_at", "subject_id", "at"),
+        Index("ix_audit_logs_actor_id_at", "actor_id", "at"),
+        Index("ix_audit_logs_request_id", "request_id"),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     at: Mapped[datetime] = mapped_column(server_default=func.now())

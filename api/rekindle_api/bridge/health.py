@@ -13,9 +13,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from rekindle_api.bridge.metrics import Metrics
-from rekindle_api.bridge.records import Backlog, BridgeRecords
 from rekindle_api.bridge.watch import ResourceWatch
 from rekindle_api.database import Database
+from rekindle_api.outbox.repository import Backlog, OutboxRepository
 
 
 class _Server(uvicorn.Server):
@@ -80,6 +80,6 @@ class Health:
     async def _backlog(self) -> Backlog | None:
         try:
             async with self._database.transaction() as session:
-                return await BridgeRecords(session).backlog()
+                return await OutboxRepository(session).backlog()
         except SQLAlchemyError:
             return None

@@ -2,23 +2,13 @@
 
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts.models import OPEN, AnimationAttempt
 from rekindle_api.attempts.repository import A
 from rekindle_api.outbox.models import OutboxEntry
-
-
-@dataclass(frozen=True)
-class Backlog:
-    """How many orders wait, how many were set aside, and the age of the oldest that waits."""
-
-    waiting: int
-    parked: int
-    oldest_seconds: float
 
 
 class BridgeRecords:
@@ -50,18 +40,3 @@ class BridgeRecords:
     async def is_ordered(self, attempt_id: uuid.UUID) -> bool:
         """Tell whether something is still to be done for an attempt's resource."""
         return bool(await self._session.scalar(select(exists().where(OutboxEntry.attempt_id == attempt_id))))
-
-    async def backlog(self) -> Backlog:
-        """Return how the outbox stands."""
-        waits = OutboxEntry.parked_at.is_(None)
-        age = func.extract("epoch", func.now() - func.min(OutboxEntry.created_at).filter(waits))
-        row = (
-            await self._session.execute(
-                select(
-                    func.count().filter(waits),
-                    func.count().filter(~waits),
-                    func.coalesce(age, 0),
-                )
-            )
-        ).one()
-        return Backlog(waiting=row[0], parked=row[1], oldest_seconds=float(row[2]))

@@ -1,5 +1,6 @@
 """Whether the ledger adds up: each question is one statement over all accounts."""
 
+import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -12,29 +13,29 @@ _LIMIT = 100
 _QUESTIONS: Mapping[str, str] = MappingProxyType(
     {
         "user {}: the balance is {}, the entries make {}": """
-            SELECT a.user_id, a.balance, coalesce(e.amount, 0) FROM credit_accounts a
+            SELECT a.user_id, a.balance, coalesce(e.amount, 0), a.user_id AS owner FROM credit_accounts a
             LEFT JOIN (SELECT user_id, sum(amount) AS amount FROM credit_entries GROUP BY user_id) e USING (user_id)
             WHERE a.balance <> coalesce(e.amount, 0)""",
         "user {}: the balance is {}, lots less debt make {}": """
-            SELECT a.user_id, a.balance, coalesce(l.remaining, 0) - a.debt FROM credit_accounts a
+            SELECT a.user_id, a.balance, coalesce(l.remaining, 0) - a.debt, a.user_id AS owner FROM credit_accounts a
             LEFT JOIN (SELECT user_id, sum(remaining) AS remaining FROM credit_lots GROUP BY user_id) l USING (user_id)
             WHERE a.balance <> coalesce(l.remaining, 0) - a.debt""",
         "user {}: {} credits are held, the open holds make {}": """
-            SELECT a.user_id, a.held, coalesce(h.credits, 0) FROM credit_accounts a
+            SELECT a.user_id, a.held, coalesce(h.credits, 0), a.user_id AS owner FROM credit_accounts a
             LEFT JOIN (SELECT user_id, sum(credits) AS credits FROM credit_holds WHERE state = 'held'
                 GROUP BY user_id) h USING (user_id)
             WHERE a.held <> coalesce(h.credits, 0)""",
         "lot {}: {} credits are held, the open holds make {}": """
-            SELECT l.id, l.held, coalesce(p.credits, 0) FROM credit_lots l
+            SELECT l.id, l.held, coalesce(p.credits, 0), l.user_id AS owner FROM credit_lots l
             LEFT JOIN (SELECT lot_id, sum(credits) AS credits FROM credit_hold_parts
                 JOIN (SELECT attempt_id FROM credit_holds WHERE state = 'held') h USING (attempt_id) GROUP BY lot_id) p
             ON p.lot_id = l.id WHERE l.held <> coalesce(p.credits, 0)""",
         "attempt {}: the hold is of {} credits, its parts make {}": """
-            SELECT h.attempt_id, h.credits, coalesce(p.credits, 0) FROM credit_holds h
+            SELECT h.attempt_id, h.credits, coalesce(p.credits, 0), h.user_id AS owner FROM credit_holds h
             LEFT JOIN (SELECT attempt_id, sum(credits) AS credits FROM credit_hold_parts GROUP BY attempt_id) p
             USING (attempt_id) WHERE h.credits <> coalesce(p.credits, 0)""",
         "attempt {}: the hold is {}, {} credits are spent": """
-            SELECT h.attempt_id, h.state, coalesce(s.spent, 0) FROM credit_holds h
+            SELECT h.attempt_id, h.state, coalesce(s.spent, 0), h.user_id AS owner FROM credit_holds h
             LEFT JOIN (SELECT attempt_id, -sum(amount) AS spent FROM credit_entries WHERE kind = 'spent'
                 GROUP BY attempt_id) s USING (attempt_id)
             WHERE coalesce(s.spent, 0) > h.credits OR (h.state = 'captured') <> (coalesce(s.spent, 0) > 0)""",
@@ -48,10 +49,13 @@ class LedgerChecks:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def problems(self) -> list[str]:
-        """Return a sentence for each thing that does not add up; up to a hundred for each question."""
+    async def problems(self, user_id: uuid.UUID | None = None) -> list[str]:
+        """Return a sentence for each thing that does not add up, of one user or of all; up to a hundred a question."""
         found: list[str] = []
         for sentence, question in _QUESTIONS.items():
-            rows = await self._session.execute(text(f"{question} LIMIT {_LIMIT}"))
+            asked = f"SELECT * FROM ({question}) AS answers"  # noqa: S608 - made of the constants above
+            of_one = "" if user_id is None else " WHERE owner = :user_id"
+            values = {} if user_id is None else {"user_id": user_id}
+            rows = await self._session.execute(text(f"{asked}{of_one} LIMIT {_LIMIT}"), values)
             found.extend(sentence.format(*row) for row in rows)
         return found

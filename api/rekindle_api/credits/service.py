@@ -252,9 +252,9 @@ async def spendable(session: AsyncSession, user_id: uuid.UUID) -> int:
     return ledger.spendable(stock.lots, account.debt, stock.now)
 
 
-async def check(session: AsyncSession) -> list[str]:
-    """Compare every account with its entries, lots and holds; return a sentence for each thing that does not add up."""
-    return await LedgerChecks(session).problems()
+async def check(session: AsyncSession, user_id: uuid.UUID | None = None) -> list[str]:
+    """Compare every account, or one, with its entries, lots and holds; return a sentence for each difference."""
+    return await LedgerChecks(session).problems(user_id)
 
 
 async def _add(session: AsyncSession, granted: Grant, kind: EntryKind) -> bool:

@@ -1,6 +1,7 @@
 """Every query on the outbox: what attempts ask for, and how the bridge takes and finishes it."""
 
 import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import CursorResult, delete, func, or_, select, update
@@ -8,6 +9,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.outbox.models import AttemptKind, Desired, OutboxEntry
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many orders wait, how many were set aside, and the age of the oldest that waits."""
+
+    waiting: int
+    parked: int
+    oldest_seconds: float
 
 
 class OutboxRepository:
@@ -119,6 +129,31 @@ class OutboxRepository:
             .execution_options(synchronize_session=False)
         )
         return resumed.rowcount if isinstance(resumed, CursorResult) else 0
+
+    async def resume(self, attempt_id: uuid.UUID) -> bool:
+        """Make the entry of an attempt due now, set aside or not; return whether there is one."""
+        resumed = await self._session.execute(
+            update(OutboxEntry)
+            .where(OutboxEntry.attempt_id == attempt_id)
+            .values(parked_at=None, available_at=func.now(), updated_at=func.now())
+            .execution_options(synchronize_session=False)
+        )
+        return _changed(resumed)
+
+    async def backlog(self) -> Backlog:
+        """Return how the outbox stands."""
+        waits = OutboxEntry.parked_at.is_(None)
+        age = func.extract("epoch", func.now() - func.min(OutboxEntry.created_at).filter(waits))
+        row = (
+            await self._session.execute(
+                select(
+                    func.count().filter(waits),
+                    func.count().filter(~waits),
+                    func.coalesce(age, 0),
+                )
+            )
+        ).one()
+        return Backlog(waiting=row[0], parked=row[1], oldest_seconds=float(row[2]))
 
     async def _release(self, entry: OutboxEntry, values: dict[str, object]) -> None:
         """Give up the claim; set `values` unless something else was asked for meanwhile."""
