@@ -1,0 +1,42 @@
+"""What things cost, for display: Stripe's prices, kept for a while."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from rekindle_api.billing.errors import StripeRefusedError, StripeUnavailableError
+from rekindle_api.billing.gateway import StripeGateway
+from rekindle_api.billing.remote import RemotePrice
+from rekindle_api.settings import StripeSettings
+
+_SECONDS = 600.0
+
+
+class PriceList:
+    """The prices on sale. They change rarely, and old ones are better than none."""
+
+    def __init__(self, stripe: StripeGateway, settings: StripeSettings) -> None:
+        self._stripe = stripe
+        sold = (*settings.stripe_prices.values(), *settings.stripe_top_up_prices.values())
+        self._ids = [ids[0] for ids in sold]
+        self._prices: dict[str, RemotePrice] = {}
+        self._until = 0.0
+        self._lock = asyncio.Lock()
+
+    async def prices(self) -> Mapping[str, RemotePrice]:
+        """Return the prices by their ids.
+
+        Raises:
+            StripeUnavailableError, StripeRefusedError: Stripe does not name them, and never did.
+        """
+        async with self._lock:
+            if time.monotonic() >= self._until:
+                try:
+                    found = await asyncio.gather(*(self._stripe.price(each) for each in self._ids))
+                except (StripeUnavailableError, StripeRefusedError):
+                    if not self._prices:
+                        raise
+                else:
+                    self._prices = {price.id: price for price in found}
+                self._until = time.monotonic() + _SECONDS
+            return self._prices
