@@ -4,9 +4,9 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from kubernetes.aio.config import ConfigException
 
@@ -25,7 +25,16 @@ from rekindle_api.bridge.sweep import Sweep
 from rekindle_api.bridge.watch import ResourceWatch
 from rekindle_api.database import Database
 from rekindle_api.outbox.models import OUTBOX_CHANNEL
-from rekindle_api.settings import ClusterSettings, DatabaseSettings, ServerSettings, StorageSettings, read
+from rekindle_api.photos.expiry import clear_incoming, expire
+from rekindle_api.photos.models import FORM_LIFE
+from rekindle_api.settings import (
+    ClusterSettings,
+    DatabaseSettings,
+    PlanSettings,
+    ServerSettings,
+    StorageSettings,
+    read,
+)
 from rekindle_api.storage import ObjectStorage
 
 _log = logging.getLogger(__name__)
@@ -117,8 +126,30 @@ async def _until(stopped: asyncio.Event, loops: list[Coroutine[Any, Any, None]])
         await asyncio.gather(*tasks, end, return_exceptions=True)
 
 
+class _Done(Protocol):
+    """What a pass of the sweep did; its text is the summary line. `failures` counts what is left for the next."""
+
+    failures: int
+
+
 async def _sweep(settings: SweepSettings) -> int:
     async with _parts(request_seconds=30) as (database, storage, cluster):
-        swept = await Sweep(database, storage, cluster, settings).sweep()
-    sys.stdout.write(f"{swept}\n")
-    return 1 if swept.failures else 0
+        plans = read(PlanSettings)
+        passes: dict[str, Callable[[], Awaitable[_Done]]] = {
+            "retention": lambda: expire(database, plans),
+            "forms": lambda: clear_incoming(database, storage, FORM_LIFE),
+            "erasure": lambda: Sweep(database, storage, cluster, settings).sweep(),
+        }
+        statuses = [await _pass(name, work) for name, work in passes.items()]
+    return max(statuses)
+
+
+async def _pass(name: str, work: Callable[[], Awaitable[_Done]]) -> int:
+    """Do one pass of the sweep and print its line; return the exit status. One that fails stops no other."""
+    try:
+        done = await work()
+    except Exception:  # noqa: BLE001 - whatever it is, it is told, and the other passes go on
+        _log.exception("a pass of the sweep failed", extra={"pass": name})
+        return 1
+    sys.stdout.write(f"{done}\n")
+    return 1 if done.failures else 0

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts.models import OPEN, AnimationAttempt, RestoreAttempt
 from rekindle_api.attempts.repository import A
-from rekindle_api.photos.models import Photo, PhotoStatus
+from rekindle_api.photos.models import FORM_LIFE, Photo, PhotoStatus
 
 
 class RetentionRecords:
@@ -63,7 +63,7 @@ class RetentionRecords:
             exists().where(table.job_id == Photo.id, ~self._is_quiet(table))
             for table in (RestoreAttempt, AnimationAttempt)
         ]
-        return Photo.deleted_at.is_not(None) & ~or_(*works)
+        return Photo.deleted_at.is_not(None) & ~_may_come() & ~or_(*works)
 
     def _attempt_is_over(self, table: type[RestoreAttempt] | type[AnimationAttempt]) -> ColumnElement[bool]:
         return table.deleted_at.is_not(None) & self._is_quiet(table) & ~_is_read(table)
@@ -71,6 +71,11 @@ class RetentionRecords:
     def _is_quiet(self, table: type[RestoreAttempt] | type[AnimationAttempt]) -> ColumnElement[bool]:
         """When it was recorded counts: the time of the end itself is by another clock, and may be long past by then."""
         return table.finished_at.is_not(None) & (table.updated_at <= func.now() - self._quiet)
+
+
+def _may_come() -> ColumnElement[bool]:
+    """Tell whether the form of a direct upload may still bring an object."""
+    return Photo.declared_bytes.is_not(None) & (Photo.created_at > func.now() - FORM_LIFE)
 
 
 def _is_read(table: type[RestoreAttempt] | type[AnimationAttempt]) -> ColumnElement[bool]:

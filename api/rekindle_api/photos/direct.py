@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from rekindle_api.database import new_id
+from rekindle_api.faults import Commit, Place, at_commit, reached
 from rekindle_api.photos.errors import (
     ChecksumMismatchError,
     PhotoNotFoundError,
@@ -101,6 +102,7 @@ class DirectUploads:
             await storage.copy(came, photo.original_key, str(examined.facts["media_type"]))
         except ObjectChangedError:
             raise UploadChangedError from None
+        reached(Place.UPLOAD_STORED)
         uploaded = await self._intake.finish(owner, photo, examined)
         if uploaded is None:
             uploaded = await self._done(owner, await self._announced(owner, photo.id))
@@ -126,6 +128,7 @@ class DirectUploads:
         async with self._intake.database.transaction() as session:
             if not await PhotoRepository(session).settle_on(photo.id, sha256.hex()):
                 raise UploadChangedError
+            at_commit(session, Commit.UPLOAD_SETTLED)
 
     async def _announced(self, owner: User, photo_id: uuid.UUID) -> Photo:
         async with self._intake.database.transaction() as session:

@@ -1,7 +1,7 @@
 """The photos table, and the jobs table with the upload session that belongs to each photo."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +18,8 @@ class PhotoStatus(StrEnum):
     READY = "ready"
 
 
+FORM_LIFE = timedelta(hours=1)
+"""After which nothing comes by the form of a presigned upload: signed for 15 minutes, the rest is for sending."""
 _LIVE = text("status = 'ready' AND deleted_at IS NULL")
 
 
