@@ -70,6 +70,7 @@ def attempt(task: Task, work: Work, pod_uid: str, submission: Submission, means:
         provenance=Provenance(engine=task.engine, image=task.image, version=PROGRAM),
         processing_milliseconds=round((time.monotonic() - started) * 1000),
         warnings=list(made.warnings),
+        unfulfilled=list(made.unfulfilled),
     )
     winner = submission.commit(manifest)
     log.info("event=committed pod=%s milliseconds=%d", winner.pod_uid, winner.processing_milliseconds)

@@ -54,6 +54,7 @@ def result_of(manifest: Manifest, task: Task) -> Result:
         source_pixels=manifest.source_width * manifest.source_height,
         processing_milliseconds=manifest.processing_milliseconds,
         warnings=[warning[:200] for warning in manifest.warnings[:4]],
+        unfulfilled=manifest.unfulfilled,
     )
 
 

@@ -18,11 +18,12 @@ from rekindle_crds.meta import Contract
 from rekindle_crds.restore import ImageFormat
 from rekindle_worker import PROGRAM
 from rekindle_worker.animation.kenburns import enough_pixels
-from rekindle_worker.animation.shoot import Reels
+from rekindle_worker.animation.shoot import Cut, Reels
 from rekindle_worker.animation.work import STAGES, animate
 from rekindle_worker.failure import WorkFailed
 from rekindle_worker.imaging.decode import Limits, read_photo
 from rekindle_worker.imaging.encode import check_format, write_image
+from rekindle_worker.imaging.watermark import STAGE, watermarked
 from rekindle_worker.options import option
 from rekindle_worker.pipeline import SHARES, restore
 from rekindle_worker.progress import Progress, Report
@@ -71,13 +72,17 @@ def restore_file(task: LocalTask, stop: Stop, limits: Limits, threads: int) -> N
     wanted = _validated(RestoreParameters, {"format": _format(task), **task.parameters})
     _check_paths(task)
     # The suffix tells the encoder of deep PNG files what to write.
-    with _progress(_DECODE | SHARES | _ENCODE, stop, task) as report, _whole(task, wanted.format.lower()) as target:
+    stages = _DECODE | SHARES | ({STAGE: 6.0} if wanted.watermark else {}) | _ENCODE
+    with _progress(stages, stop, task) as report, _whole(task, wanted.format.lower()) as target:
         report("decode", 0.0)
         photo = read_photo(task.source, limits)
         check_format(wanted.format, *output_size(photo.width, photo.height, wanted.max_megapixels))
         restored = restore(photo, wanted, threads=threads, report=report)
+        made = restored.photo
+        if wanted.watermark is not None:
+            made = watermarked(made, wanted.watermark, threads=threads, report=report)
         report("encode", 0.0)
-        write_image(restored.photo, target, wanted.format, wanted.quality)
+        write_image(made, target, wanted.format, wanted.quality)
         report("encode", 1.0)
     result = (restored.photo.width, restored.photo.height)
     _tell(task, _Done(photo.source_size, result, wanted, restored.steps, restored.warnings))
@@ -96,7 +101,7 @@ def animate_file(task: LocalTask, stop: Stop, limits: Limits, threads: int) -> N
     with _progress(_DECODE | dict(STAGES), stop, task) as report, _whole(task, "mp4") as target:
         report("decode", 0.0)
         photo = read_photo(task.source, limits, enough=enough_pixels(wanted))
-        animated = animate(photo, wanted, Reels(target), threads=threads, report=report)
+        animated = animate(photo, wanted, [Cut(Reels(target), wanted.watermark)], threads=threads, report=report)
     result = (animated.film.width, animated.film.height)
     _tell(task, _Done(photo.source_size, result, wanted, animated.steps, animated.warnings))
 

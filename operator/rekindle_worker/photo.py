@@ -13,6 +13,8 @@ Mask = NDArray[np.bool_]
 """H x W, true where the photo is damaged."""
 
 _FULL = 65535
+_BAND = 256
+"""Rows that are converted at once, so that no second photo of 16 bits comes into being."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,9 @@ def from_bytes(pixels: NDArray[np.uint8]) -> Stored:
 
 def to_bytes(stored: Stored) -> NDArray[np.uint8]:
     """Return 16-bit pixels rounded to 8 bits; the exact inverse of `from_bytes`."""
-    # (v + 128) / 257 rounds to nearest; uint32 would double the memory, so the sum saturates instead.
-    raised = np.minimum(stored, np.uint16(_FULL - 128)) + np.uint16(128)
-    return (raised // np.uint16(257)).astype(np.uint8)
+    result = np.empty(stored.shape, np.uint8)
+    for top in range(0, len(stored), _BAND):
+        # (v + 128) / 257 rounds to nearest; uint32 would double the memory, so the sum saturates instead.
+        raised = np.minimum(stored[top : top + _BAND], np.uint16(_FULL - 128)) + np.uint16(128)
+        result[top : top + _BAND] = raised // np.uint16(257)
+    return result

@@ -13,6 +13,7 @@ from rekindle_worker.photo import Photo
 from rekindle_worker.progress import Report
 from rekindle_worker.stages import ANALYSED_PIXELS, STEPS
 from rekindle_worker.steps.analysis import analyse
+from rekindle_worker.wishes import NO_PROMPT, words_for
 
 SHARES = {step.name: float(step.share) for step in STEPS}
 """Every step with its usual share of the time."""
@@ -27,6 +28,7 @@ class Restored:
     source_height: int
     steps: tuple[StepRecord, ...]
     warnings: tuple[str, ...]
+    unfulfilled: tuple[str, ...]
 
 
 def restore(photo: Photo, parameters: RestoreParameters, *, threads: int, report: Report) -> Restored:
@@ -57,20 +59,22 @@ def restore(photo: Photo, parameters: RestoreParameters, *, threads: int, report
                 milliseconds=round((time.monotonic() - started) * 1000),
             )
         )
+    unmet = _unmet(parameters)
     return Restored(
         photo=Photo(state.pixels, photo.bits),
         source_width=photo.width,
         source_height=photo.height,
         steps=tuple(records),
-        warnings=photo.warnings + _unmet(parameters),
+        warnings=photo.warnings + words_for(unmet),
+        unfulfilled=tuple(unmet),
     )
 
 
-def _unmet(parameters: RestoreParameters) -> tuple[str, ...]:
-    """Return what was asked for and this engine can't do."""
-    unmet = []
+def _unmet(parameters: RestoreParameters) -> dict[str, str]:
+    """Return what was asked for and this engine can't do: names of parameters, and why."""
+    unmet = {}
     if parameters.colorize is Colorization.IF_AVAILABLE:
-        unmet.append("colorize: this engine can't add colour; the photo was restored without")
+        unmet["colorize"] = "this engine can't add colour; the photo was restored without"
     if parameters.prompt is not None:
-        unmet.append("prompt: this engine takes no wishes in words; the prompt was ignored")
-    return tuple(unmet)
+        unmet["prompt"] = NO_PROMPT
+    return unmet

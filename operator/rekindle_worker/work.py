@@ -29,6 +29,8 @@ class Made:
     files: tuple[EncodedFile, ...]
     steps: tuple[StepRecord, ...]
     warnings: tuple[str, ...]
+    unfulfilled: tuple[str, ...]
+    """Names of the parameters that could not be honoured."""
 
 
 class Work(Protocol):

@@ -1,6 +1,7 @@
-"""Runs a film once through, into the full video and at the same time into a small one for lists and cards."""
+"""Runs a film once through, into the full video and at the same time into a small one, with and without a watermark."""
 
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from rekindle_worker.animation.film import Film
 from rekindle_worker.animation.frames import Frame
+from rekindle_worker.animation.stamp import Stamp
 from rekindle_worker.animation.video import VideoFile
 from rekindle_worker.progress import Report
 
@@ -33,32 +35,58 @@ class Reels:
     """JPEG file of the first picture, which stands where the video will play."""
 
 
-def shoot(film: Film, seconds: int, reels: Reels, *, threads: int, report: Report) -> int:
-    """Encode a film and return how many frames it has.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One version of a film: as it is, or under a watermark."""
+
+    reels: Reels
+    watermark: str | None = None
+    """The text; none when left out."""
+
+
+def shoot(film: Film, seconds: int, cuts: Sequence[Cut], *, threads: int, report: Report) -> int:
+    """Encode a film, every version at once, and return how many frames it has.
 
     Args:
         film: The film.
         seconds: How long it lasts.
-        reels: The files to write.
+        cuts: The versions to write.
         threads: How many pictures are made at once; it does not change the result.
         report: Called after each frame with the stage `animate`; what it raises ends the work.
     """
     count = seconds * FRAME_RATE
     times = [index / (count - 1) for index in range(count)]
     with ExitStack() as stack:
-        full = stack.enter_context(
-            VideoFile(reels.result, (film.width, film.height), rate=FRAME_RATE, quality=_QUALITY)
-        )
-        small = stack.enter_context(_preview(reels.preview, film)) if reels.preview else None
+        takes = [stack.enter_context(_take(cut, film)) for cut in cuts]
         frames = stack.enter_context(closing(film.pictures(times, threads)))
         for index, frame in enumerate(frames):
-            if index == 0 and reels.poster:
+            for take in takes:
+                take(index, frame)
+            report("animate", (index + 1) / count)
+    return count
+
+
+@contextmanager
+def _take(cut: Cut, film: Film) -> Iterator[Callable[[int, Frame], None]]:
+    """Open the files of one version, and yield what adds the next frame to them."""
+    reels, size = cut.reels, preview_size(film)
+    stamp = Stamp(cut.watermark, film.width, film.height) if cut.watermark is not None else None
+    with ExitStack() as files:
+        full = files.enter_context(
+            VideoFile(reels.result, (film.width, film.height), rate=FRAME_RATE, quality=_QUALITY)
+        )
+        small = files.enter_context(_preview(reels.preview, film)) if reels.preview is not None else None
+
+        def add(index: int, frame: Frame) -> None:
+            if stamp is not None:
+                frame = stamp.on(frame)
+            if index == 0 and reels.poster is not None:
                 Image.fromarray(frame).save(reels.poster, "JPEG", quality=_POSTER_QUALITY, progressive=True)
             full.write(frame)
             if small is not None and index % _PREVIEW_EVERY == 0:
-                small.write(_shrunk(frame, preview_size(film)))
-            report("animate", (index + 1) / count)
-    return count
+                small.write(_shrunk(frame, size))
+
+        yield add
 
 
 def preview_size(film: Film) -> tuple[int, int]:

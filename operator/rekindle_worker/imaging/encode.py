@@ -84,19 +84,29 @@ def write_image(photo: Photo, path: Path, image_format: ImageFormat, quality: in
         image.save(path, "WEBP", quality=quality, method=3)
 
 
-def write_outputs(photo: Photo, folder: Path, image_format: ImageFormat, quality: int) -> list[EncodedFile]:
+def write_outputs(photo: Photo, folder: Path, image_format: ImageFormat, quality: int) -> tuple[EncodedFile, ...]:
     """Write result, preview and thumbnail into a folder and return what was written."""
     result = folder / f"result.{SUFFIXES[image_format]}"
     write_image(photo, result, image_format, quality)
-    preview = _shrunk(_image(photo), PREVIEW_SIDE)
-    preview.save(folder / "preview.webp", "WEBP", quality=85, method=4)
+    preview = _write_preview(photo, folder / "preview.webp")
     thumbnail = _shrunk(preview, THUMBNAIL_SIDE)
     thumbnail.save(folder / "thumbnail.webp", "WEBP", quality=80, method=4)
-    return [
+    return (
         describe(OutputName.RESULT, result, (photo.width, photo.height)),
         describe(OutputName.PREVIEW, folder / "preview.webp", preview.size),
         describe(OutputName.THUMBNAIL, folder / "thumbnail.webp", thumbnail.size),
-    ]
+    )
+
+
+def write_watermarked(marked: Photo, folder: Path, image_format: ImageFormat, quality: int) -> tuple[EncodedFile, ...]:
+    """Write what goes with the outputs when there is a watermark. A thumbnail is too small to be worth one."""
+    result, preview = folder / f"watermarked-result.{SUFFIXES[image_format]}", folder / "watermarked-preview.webp"
+    write_image(marked, result, image_format, quality)
+    size = _write_preview(marked, preview).size
+    return (
+        describe(OutputName.WATERMARKED_RESULT, result, (marked.width, marked.height)),
+        describe(OutputName.WATERMARKED_PREVIEW, preview, size),
+    )
 
 
 def describe(name: OutputName, path: Path, size: tuple[int, int], *, milliseconds: int | None = None) -> EncodedFile:
@@ -104,6 +114,12 @@ def describe(name: OutputName, path: Path, size: tuple[int, int], *, millisecond
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return EncodedFile(name, path, digest, path.stat().st_size, *size, milliseconds)
+
+
+def _write_preview(photo: Photo, path: Path) -> Image.Image:
+    preview = _shrunk(_image(photo), PREVIEW_SIDE)
+    preview.save(path, "WEBP", quality=85, method=4)
+    return preview
 
 
 def _bgr(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
