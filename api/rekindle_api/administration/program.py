@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from rekindle_api import logs
 from rekindle_api.administration.answers import Answer, RefusedError
 from rekindle_api.administration.desk import Desk, os_user
 from rekindle_api.database import Database
-from rekindle_api.settings import DatabaseSettings, PlanSettings, ServerSettings, read
+from rekindle_api.settings import DatabaseSettings, PlanSettings, read
 
 DONE, REFUSED, UNUSABLE = 0, 1, 2
 Command = Callable[[Desk, argparse.Namespace], Awaitable[Answer]]
@@ -24,7 +23,6 @@ def run_admin(options: argparse.Namespace) -> int:
         InvalidSettingsError: the environment is not complete.
     """
     database, plans = read(DatabaseSettings), read(PlanSettings)
-    logs.configure(read(ServerSettings).log_level)
     try:
         answer = asyncio.run(_answer(database, plans, options))
     except RefusedError as refused:

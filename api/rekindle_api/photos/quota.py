@@ -16,7 +16,8 @@ _USER = bindparam("user_id", type_=Uuid())
 
 async def used_bytes(session: AsyncSession, user_id: uuid.UUID) -> int:
     """Return the size of a user's photos and of what was made of them, without what is deleted."""
-    return await session.scalar(_USED, {"user_id": user_id}) or 0
+    # PostgreSQL sums whole numbers to a numeric.
+    return int(await session.scalar(_USED, {"user_id": user_id}) or 0)
 
 
 async def refuse_beyond(session: AsyncSession, plan: Plan, user_id: uuid.UUID, arriving: int) -> None:
