@@ -65,7 +65,7 @@ async def _measured(stack: Stack, photo_id: str, authorization: str) -> list[Fig
 
 def _connections(process: psutil.Process, stack: Stack) -> int:
     port = urlsplit(stack.database_url).port
-    return sum(one.raddr and one.raddr.port == port for one in process.net_connections("tcp"))
+    return sum(bool(one.raddr) and one.raddr.port == port for one in process.net_connections("tcp"))
 
 
 async def _spread(stack: Stack, photo_id: str, authorization: str, streams: list[asyncio.StreamReader]) -> list[float]:
