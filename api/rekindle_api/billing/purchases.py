@@ -40,6 +40,8 @@ async def apply_invoice(billing: Billing, invoice_id: str) -> str:
         subscription = await BillingRepository(session).subscription(remote.subscription)
     if subscription is None:
         return "absent"
+    if (due := _due(billing, remote)) is not None and due.credits < 0:
+        await _apply_earlier(billing, remote)
     async with billing.alone(subscription.user_id) as session:
         remote = await billing.stripe.invoice(invoice_id)
         if remote is None or remote.status != "paid" or remote.subscription is None:
@@ -55,11 +57,29 @@ async def apply_invoice(billing: Billing, invoice_id: str) -> str:
     return "paid" if new else "known"
 
 
+def _due(billing: Billing, remote: RemoteInvoice) -> InvoiceCredits | None:
+    granted = {tier: plan.credits for tier, plan in billing.plans.plans.items()}
+    return credits_of_invoice(remote.lines, billing.tier_of, granted)
+
+
+async def _apply_earlier(billing: Billing, remote: RemoteInvoice) -> None:
+    """Record what was paid before an invoice that takes credits, so that it takes them of what is there."""
+    earlier = [
+        each.id
+        async for each in billing.stripe.paid_invoices_of(remote.subscription or "")
+        if each.created < remote.created
+    ]
+    async with billing.database.transaction() as session:
+        known = await BillingRepository(session).known_payments(earlier)
+    for invoice_id in reversed(earlier):
+        if invoice_id not in known:
+            await apply_invoice(billing, invoice_id)
+
+
 async def _record_invoice(
     billing: Billing, session: AsyncSession, user_id: uuid.UUID, remote: RemoteInvoice, *, superseded: bool
 ) -> bool:
-    granted = {tier: plan.credits for tier, plan in billing.plans.plans.items()}
-    due = credits_of_invoice(remote.lines, billing.tier_of, granted)
+    due = _due(billing, remote)
     amount = 0 if due is None or superseded else due.credits
     description = _description(due, amount)
     rows = BillingRepository(session)
