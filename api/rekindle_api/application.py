@@ -11,7 +11,12 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from rekindle_api.auth.tokens import TokenVerifier
+from rekindle_api.billing import endpoints as billing
+from rekindle_api.billing import webhook as stripe_webhook
+from rekindle_api.billing.context import Billing
+from rekindle_api.billing.prices import PriceList
 from rekindle_api.conditional import ConditionalMiddleware
+from rekindle_api.credits import endpoints as credits_
 from rekindle_api.database import Database
 from rekindle_api.events import endpoints as events
 from rekindle_api.events.feed import AttemptFeed
@@ -19,6 +24,7 @@ from rekindle_api.events.tickets import Tickets
 from rekindle_api.headers import SecurityHeadersMiddleware
 from rekindle_api.health import endpoints as health
 from rekindle_api.jobs import endpoints as jobs
+from rekindle_api.jobs import processing
 from rekindle_api.limits import BodyLimitMiddleware
 from rekindle_api.logs import RequestMiddleware
 from rekindle_api.migrations.runner import head
@@ -41,6 +47,7 @@ from rekindle_api.settings import (
     RateSettings,
     ServerSettings,
     StorageSettings,
+    StripeSettings,
     SupabaseSettings,
     read,
 )
@@ -62,6 +69,7 @@ class WebSettings:
     rates: RateSettings
     supabase: SupabaseSettings
     accounts: AccountSettings
+    stripe: StripeSettings
 
     @classmethod
     def read(cls, overrides: Mapping[str, Any] | None = None) -> Self:
@@ -81,6 +89,7 @@ class WebSettings:
             rates=read(RateSettings, overrides),
             supabase=read(SupabaseSettings, overrides),
             accounts=read(AccountSettings, overrides),
+            stripe=read(StripeSettings, overrides),
         )
 
 
@@ -103,8 +112,10 @@ def create_app(settings: WebSettings) -> FastAPI:
     app.state.plans = settings.plans
     app.state.rates = settings.rates
     install(app)
-    for domain in (health, uploads, photos, jobs, events):
+    for domain in (health, uploads, photos, jobs, processing, credits_, events, billing, stripe_webhook):
         app.include_router(domain.router)
+    for part in (accounts, supabase_webhook):
+        app.include_router(part.router)
     if settings.server.shows_docs:
         app.include_router(page.router)
     app.add_middleware(BodyLimitMiddleware)
@@ -138,10 +149,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.tickets = Tickets(settings.live)
     state.feed = AttemptFeed(state.database, settings.live.heartbeat_seconds, settings.plans)
     state.feed.start()
+    state.billing = Billing.open(state.database, settings.stripe, settings.plans)
+    state.prices = PriceList(state.billing.stripe, settings.stripe) if state.billing else None
     try:
         yield
     finally:
         await state.feed.close()
+        if state.billing is not None:
+            await state.billing.close()
         await state.intake.close()
         if state.directory is not None:
             await state.directory.close()

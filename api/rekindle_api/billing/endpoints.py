@@ -109,21 +109,19 @@ async def plans(request: Request) -> PlansReply:
     billing: Billing | None = request.app.state.billing
     prices: PriceList | None = request.app.state.prices
     known = await prices.prices() if prices else {}
-    sold: dict[str, tuple[str, ...]] = {}
-    if billing is not None:
-        sold = {**billing.settings.stripe_prices, **billing.settings.stripe_top_up_prices}
+    sold = billing.settings.sold if billing else {}
     return PlansReply(
         available=billing is not None,
         tiers=[
             TierReply(
                 tier=tier,
                 **plan.model_dump(include={"credits", "storage_bytes", "retention_days", "watermark"}),
-                price=_price(known, sold.get(tier, ())),
+                price=_price(known, sold.get(tier)),
             )
             for tier, plan in sorted(settings.plans.items(), key=lambda item: item[1].credits)
         ],
         packs=[
-            PackReply(pack=pack, credits=credits_, price=_price(known, sold.get(pack, ())))
+            PackReply(pack=pack, credits=credits_, price=_price(known, sold.get(pack)))
             for pack, credits_ in sorted(settings.top_ups.items(), key=lambda item: item[1])
         ],
         pack_months=settings.top_up_months,
@@ -131,8 +129,8 @@ async def plans(request: Request) -> PlansReply:
     )
 
 
-def _price(known: Mapping[str, RemotePrice], ids: tuple[str, ...]) -> Price | None:
-    found = known.get(ids[0]) if ids else None
+def _price(known: Mapping[str, RemotePrice], price_id: str | None) -> Price | None:
+    found = known.get(price_id or "")
     if found is None or found.unit_amount is None or not found.active:
         return None
     return Price(amount=found.unit_amount, currency=found.currency)

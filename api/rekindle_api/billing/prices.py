@@ -17,8 +17,7 @@ class PriceList:
 
     def __init__(self, stripe: StripeGateway, settings: StripeSettings) -> None:
         self._stripe = stripe
-        sold = (*settings.stripe_prices.values(), *settings.stripe_top_up_prices.values())
-        self._ids = [ids[0] for ids in sold]
+        self._ids = list(settings.sold.values())
         self._prices: dict[str, RemotePrice] = {}
         self._until = 0.0
         self._lock = asyncio.Lock()

@@ -138,6 +138,12 @@ class StripeSettings(DomainSettings):
         """What marks our objects."""
         return self.stripe_deployment or f"rekindle-{self.environment}"
 
+    @property
+    def sold(self) -> Mapping[str, str]:
+        """The price that each tier and each pack is sold for now."""
+        tiers = {str(tier): ids[0] for tier, ids in self.stripe_prices.items()}
+        return {**tiers, **{pack: ids[0] for pack, ids in self.stripe_top_up_prices.items()}}
+
     def tier_of(self, price_id: str) -> Tier | None:
         """Return the tier that a price stands for."""
         return next((tier for tier, ids in self.stripe_prices.items() if price_id in ids), None)
