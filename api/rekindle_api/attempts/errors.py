@@ -14,6 +14,28 @@ class AttemptNotFoundError(Problem):
         super().__init__("There is no such attempt.")
 
 
+class AttemptEndedError(Problem):
+    """The attempt to cancel ended by itself."""
+
+    status = 409
+    code = "attempt_ended"
+    title = "The attempt has ended"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The attempt is {status} already.")
+
+
+class AttemptNotRetryableError(Problem):
+    """The attempt to repeat did not fail and was not cancelled."""
+
+    status = 409
+    code = "attempt_not_retryable"
+    title = "Nothing to retry"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The attempt is {status}; only one that failed or was cancelled can be tried again.")
+
+
 class SourceResultNotFoundError(Problem):
     """The result to start from does not exist."""
 

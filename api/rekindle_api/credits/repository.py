@@ -166,12 +166,18 @@ class CreditRepository:
         )
         return [(lot_id, amount) for lot_id, amount in rows]
 
-    async def entries(self, before: int | None, limit: int) -> list[CreditEntry]:
-        """Return the user's entries, newest first, from below the id `before`."""
-        wanted = select(CreditEntry).where(CreditEntry.user_id == self._user_id).order_by(CreditEntry.id.desc())
+    async def entries(self, before: int | None, limit: int) -> list[tuple[CreditEntry, str | None]]:
+        """Return the user's entries with the sources of their lots, newest first, from below the id `before`."""
+        wanted = (
+            select(CreditEntry, CreditLot.source)
+            .outerjoin(CreditLot, CreditLot.id == CreditEntry.lot_id)
+            .where(CreditEntry.user_id == self._user_id)
+            .order_by(CreditEntry.id.desc())
+            .limit(limit)
+        )
         if before is not None:
             wanted = wanted.where(CreditEntry.id < before)
-        return list(await self._session.scalars(wanted.limit(limit)))
+        return [(entry, source) for entry, source in await self._session.execute(wanted)]
 
     async def add_hold(self, attempt_id: uuid.UUID, credits_: int, description: str, parts: Sequence[Part]) -> None:
         """Reserve parts of lots for an attempt."""

@@ -1,11 +1,11 @@
-"""Routes under /api/v1/jobs and /api/v1/processing, and those that begin a restoration or an animation."""
+"""Routes under /api/v1/jobs, and those that begin a restoration or an animation."""
 
 import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts.errors import (
     AttemptNotFoundError,
@@ -14,26 +14,25 @@ from rekindle_api.attempts.errors import (
     SourceResultNotFoundError,
     SourceResultNotReadyError,
 )
-from rekindle_api.attempts.models import AnimationAttempt, Attempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.models import AnimationAttempt, RestoreAttempt
 from rekindle_api.attempts.requests import AnimateRequest, RestoreRequest
-from rekindle_api.attempts.service import Subject, Terms, delete_attempt, request_animation, request_restore
+from rekindle_api.attempts.service import delete_attempt
 from rekindle_api.auth.dependencies import CurrentUser
-from rekindle_api.credits.errors import InsufficientCreditsError
+from rekindle_api.credits.errors import CreditsOwedError, InsufficientCreditsError
 from rekindle_api.database import DatabaseSession
 from rekindle_api.database.connection import database_of
-from rekindle_api.jobs.replies import AttemptAccepted, AttemptState, JobReply
-from rekindle_api.jobs.service import attempt_state, job_replies
+from rekindle_api.idempotency.once import OnceOnly
+from rekindle_api.jobs.replies import AttemptAccepted, JobReply
+from rekindle_api.jobs.service import job_replies
+from rekindle_api.jobs.work import NewWork
 from rekindle_api.photos.endpoints import Photos
 from rekindle_api.photos.errors import PhotoNotFoundError
-from rekindle_api.photos.models import photo_prefix
 from rekindle_api.photos.replies import Deleted
 from rekindle_api.photos.repository import PhotoRepository
 from rekindle_api.photos.service import delete_photo
 from rekindle_api.problems import raises
 from rekindle_api.rates.dependencies import limited
-from rekindle_api.settings import PlanSettings
 from rekindle_api.storage.objects import storage_of
-from rekindle_api.users.models import User
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"])
 
@@ -45,54 +44,45 @@ class JobPage(BaseModel):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
-@router.post("/photos/{photo_id}/restore", status_code=202, dependencies=[limited("restore")])
-@router.post("/jobs/{photo_id}/restore", status_code=202, dependencies=[limited("restore")])
-@raises(PhotoNotFoundError, SourceResultNotFoundError, SourceResultNotReadyError, InsufficientCreditsError)
+@router.post(
+    "/photos/{photo_id}/restore", status_code=202, response_model=AttemptAccepted, dependencies=[limited("restore")]
+)
+@router.post(
+    "/jobs/{photo_id}/restore", status_code=202, response_model=AttemptAccepted, dependencies=[limited("restore")]
+)
+@raises(
+    PhotoNotFoundError,
+    SourceResultNotFoundError,
+    SourceResultNotReadyError,
+    InsufficientCreditsError,
+    CreditsOwedError,
+)
 async def restore(
-    request: Request, photo_id: uuid.UUID, wanted: RestoreRequest, user: CurrentUser, session: DatabaseSession
-) -> AttemptAccepted:
-    """Begin to restore a photo; while an equal request runs, that attempt is the answer."""
-    subject = await _subject(session, user.id, photo_id)
-    return _accepted(await request_restore(session, subject, _terms(request, user), wanted))
+    photo_id: uuid.UUID, wanted: RestoreRequest, work: NewWork, session: DatabaseSession, once: OnceOnly
+) -> AttemptAccepted | JSONResponse:
+    """Begin to restore a photo; while an equal request runs, that attempt is the answer, and nothing is charged twice.
+
+    Its credits are reserved now and spent when it completes; one that fails or is cancelled costs nothing.
+    """
+    return await once.answer(session, lambda: work.restore(photo_id, wanted))
 
 
-@router.post("/photos/{photo_id}/animate", status_code=202, dependencies=[limited("animate")])
-@router.post("/jobs/{photo_id}/animate", status_code=202, dependencies=[limited("animate")])
-@raises(PhotoNotFoundError, RestoreNotFoundError, RestoreWithoutResultError, InsufficientCreditsError)
+@router.post(
+    "/photos/{photo_id}/animate", status_code=202, response_model=AttemptAccepted, dependencies=[limited("animate")]
+)
+@router.post(
+    "/jobs/{photo_id}/animate", status_code=202, response_model=AttemptAccepted, dependencies=[limited("animate")]
+)
+@raises(PhotoNotFoundError, RestoreNotFoundError, RestoreWithoutResultError, InsufficientCreditsError, CreditsOwedError)
 async def animate(
-    request: Request, photo_id: uuid.UUID, wanted: AnimateRequest, user: CurrentUser, session: DatabaseSession
-) -> AttemptAccepted:
-    """Begin to animate a photo; while an equal request runs, that attempt is the answer.
+    photo_id: uuid.UUID, wanted: AnimateRequest, work: NewWork, session: DatabaseSession, once: OnceOnly
+) -> AttemptAccepted | JSONResponse:
+    """Begin to animate a photo; while an equal request runs, that attempt is the answer, and nothing is charged twice.
 
     With `restore_id` the result of that restoration is animated, as soon as there is one: the animation fails if the
     restoration does. Without it the original is animated, whatever restorations the photo has.
     """
-    subject = await _subject(session, user.id, photo_id)
-    return _accepted(await request_animation(session, subject, _terms(request, user), wanted))
-
-
-async def _subject(session: AsyncSession, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Subject:
-    # Held, so that a deletion at the same moment either comes first or cancels the new attempt too.
-    if (photo := await PhotoRepository(session).hold(owner_id, photo_id)) is None:
-        raise PhotoNotFoundError
-    return Subject(
-        job_id=photo.id,
-        owner_id=owner_id,
-        bucket=photo.bucket,
-        prefix=photo_prefix(owner_id, photo.id),
-        original_key=photo.original_key,
-    )
-
-
-def _terms(request: Request, user: User) -> Terms:
-    plans: PlanSettings = request.app.state.plans
-    return Terms(plans.plan(user.tier), plans.costs)
-
-
-def _accepted(attempt: Attempt) -> AttemptAccepted:
-    return AttemptAccepted(
-        id=attempt.id, job_id=attempt.job_id, status=AttemptStatus(attempt.status), created_at=attempt.created_at
-    )
+    return await once.answer(session, lambda: work.animate(photo_id, wanted))
 
 
 @router.get("/jobs")
@@ -150,10 +140,3 @@ async def delete_animation(
     """Delete an attempt to animate with its result; one that runs is cancelled."""
     attempt = await delete_attempt(session, AnimationAttempt, user.id, photo_id, attempt_id)
     return Deleted(id=attempt.id, message="The attempt and its result are deleted.")
-
-
-@router.get("/processing/jobs/{identifier}/status")
-@raises(AttemptNotFoundError)
-async def get_state(identifier: uuid.UUID, user: CurrentUser, session: DatabaseSession) -> AttemptState:
-    """Return where an attempt stands; a job's id means its newest attempt."""
-    return await attempt_state(session, user.id, identifier)

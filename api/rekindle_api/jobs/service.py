@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts import replies as attempts
-from rekindle_api.attempts.errors import AttemptNotFoundError
-from rekindle_api.attempts.models import AnimationAttempt, Attempt, AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.models import AnimationAttempt, Attempt, RestoreAttempt
 from rekindle_api.attempts.repository import AttemptRepository
-from rekindle_api.jobs.replies import AttemptState, JobReply
+from rekindle_api.jobs.replies import JobReply
 from rekindle_api.photos.models import Photo
 from rekindle_api.photos.replies import thumbnail_download
 from rekindle_api.photos.repository import PhotoRepository
@@ -54,12 +53,8 @@ async def job_replies(
     ]
 
 
-async def attempt_state(session: AsyncSession, owner_id: uuid.UUID, identifier: uuid.UUID) -> AttemptState:
-    """Return where an attempt stands; a job's id means its newest attempt.
-
-    Raises:
-        AttemptNotFoundError: the owner has no such attempt.
-    """
+async def find_attempt(session: AsyncSession, owner_id: uuid.UUID, identifier: uuid.UUID) -> Attempt | None:
+    """Return one of the owner's attempts, or the newest of the job with this id; None when there is none."""
     restores, animations = AttemptRepository(session, RestoreAttempt), AttemptRepository(session, AnimationAttempt)
     found: Attempt | None = await restores.get(owner_id, identifier)
     if found is None:
@@ -69,13 +64,5 @@ async def attempt_state(session: AsyncSession, owner_id: uuid.UUID, identifier: 
         made += await animations.of_jobs(owner_id, [identifier])
         found = max(made, key=lambda attempt: attempt.created_at, default=None)
     if found is None or found.deleted_at is not None:
-        raise AttemptNotFoundError
-    if await PhotoRepository(session).get(owner_id, found.job_id) is None:
-        raise AttemptNotFoundError
-    status = AttemptStatus(found.status)
-    return AttemptState(
-        id=found.id,
-        status=status,
-        progress=found.progress_percent or 0,
-        error=found.message or found.reason if status is AttemptStatus.FAILED else None,
-    )
+        return None
+    return found if await PhotoRepository(session).get(owner_id, found.job_id) is not None else None
