@@ -52,7 +52,7 @@ def configure(level: str, stream: TextIO = sys.stderr) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # These log addresses with their queries, or one line per call.
-    for noisy in ("httpx", "httpcore", "botocore", "boto3", "urllib3", "alembic", "uvicorn.access"):
+    for noisy in ("httpx", "httpcore", "botocore", "boto3", "urllib3", "stripe", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

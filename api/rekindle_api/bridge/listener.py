@@ -1,4 +1,4 @@
-"""Wakes the relay when PostgreSQL notifies of an order. Notifications may get lost: they only save waiting."""
+"""Wakes a loop when PostgreSQL notifies of work for it. Notifications may get lost: they only save waiting."""
 
 import asyncio
 import logging

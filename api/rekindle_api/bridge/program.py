@@ -11,6 +11,9 @@ from typing import Any, Protocol
 from kubernetes.aio.config import ConfigException
 
 from rekindle_api import logs
+from rekindle_api.billing.comparison import Comparison
+from rekindle_api.billing.context import Billing
+from rekindle_api.billing.inbox import StripeInbox
 from rekindle_api.bridge.cluster import Cluster
 from rekindle_api.bridge.health import Health
 from rekindle_api.bridge.inbox import Inbox
@@ -33,9 +36,11 @@ from rekindle_api.settings import (
     PlanSettings,
     ServerSettings,
     StorageSettings,
+    StripeSettings,
     read,
 )
 from rekindle_api.storage import ObjectStorage
+from rekindle_api.webhooks.models import WEBHOOK_CHANNEL
 
 _log = logging.getLogger(__name__)
 
@@ -82,11 +87,25 @@ async def _parts(request_seconds: float) -> AsyncIterator[tuple[Database, Object
         yield database, storage, cluster
 
 
+@asynccontextmanager
+async def _payments(database: Database) -> AsyncIterator[Billing | None]:
+    """Open the way to Stripe, if anything is sold."""
+    billing = Billing.open(database, read(StripeSettings), read(PlanSettings))
+    try:
+        yield billing
+    finally:
+        if billing is not None:
+            await billing.close()
+
+
 async def _bridge(settings: BridgeSettings) -> int:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with _parts(settings.bridge_request_seconds) as (database, storage, cluster):
+    async with (
+        _parts(settings.bridge_request_seconds) as (database, storage, cluster),
+        _payments(database) as billing,
+    ):
         metrics = Metrics()
         recorder = Recorder(database, storage, metrics, settings.bridge_vanished_seconds)
         relay = Relay(database, cluster, recorder, metrics, settings)
@@ -103,6 +122,9 @@ async def _bridge(settings: BridgeSettings) -> int:
             *(inbox.work() for _ in range(settings.bridge_sightings_at_once)),
             repair.run(settings.bridge_repair_seconds),
         ]
+        if billing is not None:
+            events = StripeInbox(billing)
+            loops += [events.run(), listen(database, WEBHOOK_CHANNEL, events.wake)]
         if settings.bridge_port:
             loops.append(Health(database, watches, metrics).serve(settings.bridge_host, settings.bridge_port))
         _log.info("bridge started", extra={"namespace": cluster.namespace})
@@ -133,13 +155,15 @@ class _Done(Protocol):
 
 
 async def _sweep(settings: SweepSettings) -> int:
-    async with _parts(request_seconds=30) as (database, storage, cluster):
+    async with _parts(request_seconds=30) as (database, storage, cluster), _payments(database) as billing:
         plans = read(PlanSettings)
         passes: dict[str, Callable[[], Awaitable[_Done]]] = {
             "retention": lambda: expire(database, plans),
             "forms": lambda: clear_incoming(database, storage, FORM_LIFE),
             "erasure": lambda: Sweep(database, storage, cluster, settings).sweep(),
         }
+        if billing is not None:
+            passes["stripe"] = Comparison(billing).compare
         statuses = [await _pass(name, work) for name, work in passes.items()]
     return max(statuses)
 
