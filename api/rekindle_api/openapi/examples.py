@@ -55,6 +55,10 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 }
 
 
+_ENDLESS: Any = object()
+"""Stands for the example of a schema within its own example."""
+
+
 class Examples:
     """Makes examples from schemas that may refer to the given components."""
 
@@ -63,11 +67,16 @@ class Examples:
 
     def description(self, schema: Mapping[str, Any]) -> str:
         """Return the first line of what a schema says of itself."""
-        return str(self._resolved(schema).get("description", "")).partition("\n")[0]
+        if "$ref" in schema:
+            schema = self._component(schema["$ref"])
+        return str(schema.get("description", "")).partition("\n")[0]
 
-    def of(self, schema: Mapping[str, Any], name: str = "") -> Any:  # noqa: ANN401 - any JSON
+    def of(self, schema: Mapping[str, Any], name: str = "", within: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - JSON
         """Return a value that the schema takes."""
-        schema = self._resolved(schema)
+        if (reference := schema.get("$ref")) is not None:
+            if reference in within:
+                return _ENDLESS
+            return self.of(self._component(reference), name, (*within, reference))
         for given in ("example", "const", "default"):
             if schema.get(given) is not None:
                 return schema[given]
@@ -76,19 +85,22 @@ class Examples:
                 return schema[listed][0]
         for union in ("anyOf", "oneOf", "allOf"):
             if union in schema:
-                return self._of_union(schema[union], name)
-        return self._of_type(schema, name)
+                return self._of_union(schema[union], name, within)
+        return self._of_type(schema, name, within)
 
-    def _of_union(self, parts: list[Mapping[str, Any]], name: str) -> Any:  # noqa: ANN401 - any JSON
-        wanted = [part for part in parts if part.get("type") != "null"]
-        return self.of(wanted[0], name)
+    def _of_union(self, parts: list[Mapping[str, Any]], name: str, within: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
+        something = [part for part in parts if part.get("type") != "null"]
+        found = self.of(something[0], name, within)
+        return None if found is _ENDLESS and len(something) < len(parts) else found
 
-    def _of_type(self, schema: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any JSON
+    def _of_type(self, schema: Mapping[str, Any], name: str, within: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
         kind = schema.get("type", "object")
         if kind == "object":
-            return {key: self.of(part, key) for key, part in schema.get("properties", {}).items()}
+            made = {key: self.of(part, key, within) for key, part in schema.get("properties", {}).items()}
+            return {key: value for key, value in made.items() if value is not _ENDLESS}
         if kind == "array":
-            return [self.of(schema.get("items", {}), name.removesuffix("s"))]
+            item = self.of(schema.get("items", {}), name.removesuffix("s"), within)
+            return [] if item is _ENDLESS else [item]
         if schema.get("format") in _BY_FORMAT:
             return _BY_FORMAT[schema["format"]]
         if isinstance(_BY_NAME.get(name), _TYPES[kind]):
@@ -97,8 +109,6 @@ class Examples:
             return _SIGNED.format(key=name) if name.endswith("url") else name or "text"
         return kind == "boolean" or schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
 
-    def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        if "$ref" not in schema:
-            return schema
-        found: Mapping[str, Any] = self._components[schema["$ref"].rpartition("/")[2]]
+    def _component(self, reference: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._components[reference.rpartition("/")[2]]
         return found
