@@ -10,6 +10,8 @@ from typing import Any, Self
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from rekindle_api.accounts import endpoints as accounts
+from rekindle_api.accounts import webhook as supabase_webhook
 from rekindle_api.auth.tokens import TokenVerifier
 from rekindle_api.billing import endpoints as billing
 from rekindle_api.billing import webhook as stripe_webhook

@@ -69,6 +69,12 @@ class AttemptRepository(Generic[A]):
         table = self._table
         return list(await self._session.scalars(select(table.id).where(table.job_id == job_id, table.status.in_(OPEN))))
 
+    async def open_of_owner(self, owner_id: uuid.UUID) -> list[uuid.UUID]:
+        """Return the ids of all attempts of a user that still run."""
+        table = self._table
+        wanted = select(table.id).where(table.owner_id == owner_id, table.status.in_(OPEN))
+        return list(await self._session.scalars(wanted))
+
     async def for_streams(self, job_ids: Sequence[uuid.UUID]) -> list[A]:
         """Return the attempts of upload sessions whose owners were checked, oldest first, without deleted ones."""
         table = self._table

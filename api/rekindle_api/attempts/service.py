@@ -191,6 +191,14 @@ async def cancel_all(session: AsyncSession, job_id: uuid.UUID) -> None:
         await cancel(session, AnimationAttempt, animation_id)
 
 
+async def cancel_of_owner(session: AsyncSession, owner_id: uuid.UUID) -> None:
+    """Cancel everything of a user that still runs."""
+    for restore_id in await AttemptRepository(session, RestoreAttempt).open_of_owner(owner_id):
+        await cancel(session, RestoreAttempt, restore_id)
+    for animation_id in await AttemptRepository(session, AnimationAttempt).open_of_owner(owner_id):
+        await cancel(session, AnimationAttempt, animation_id)
+
+
 async def any_open(session: AsyncSession, job_id: uuid.UUID) -> bool:
     """Tell whether an attempt of a photo still runs, deleted ones included: its pod may still write."""
     restoring = await AttemptRepository(session, RestoreAttempt).open_ids(job_id)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from rekindle_api.auth.dependencies import CurrentUser
 from rekindle_api.database.connection import database_of
 from rekindle_api.problems import raises
+from rekindle_api.problems import raises
 from rekindle_api.rates.errors import RateLimitedError
 from rekindle_api.rates.gcra import take
 from rekindle_api.rates.headers import note
@@ -30,6 +31,7 @@ def limited(policy: Policy) -> Any:  # noqa: ANN401 - what Depends returns has n
 
 
 def _counting(policy: Policy) -> Callable[[Request, Any], Awaitable[None]]:
+    @raises(RateLimitedError)
     @raises(RateLimitedError)
     async def count(request: Request, user: CurrentUser) -> None:
         rates: RateSettings = request.app.state.rates

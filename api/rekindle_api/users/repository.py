@@ -32,14 +32,14 @@ class UserRepository:
         """Return the user of a Supabase account; with `lock` nobody else can change it before this transaction ends."""
         statement = select(User).where(User.supabase_user_id == supabase_user_id)
         if lock:
-            statement = statement.with_for_update().execution_options(populate_existing=True)
+            statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
         return (await self._session.scalars(statement)).one_or_none()
 
     async def get(self, user_id: uuid.UUID, *, lock: bool = False) -> User | None:
         """Return a user by our own id; with `lock` nobody else can change it before this transaction ends."""
         statement = select(User).where(User.id == user_id)
         if lock:
-            statement = statement.with_for_update().execution_options(populate_existing=True)
+            statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
         return (await self._session.scalars(statement)).one_or_none()
 
     async def insert(self, supabase_user_id: uuid.UUID, values: Mapping[str, object]) -> User | None:
@@ -71,20 +71,16 @@ class UserRepository:
             statement = statement.where(User.supabase_user_id > after)
         return list(await self._session.scalars(statement.order_by(User.supabase_user_id).limit(limit)))
 
-    async def count_live(self) -> int:
-        """Return how many accounts are not deleted."""
-        statement = select(func.count()).select_from(User).where(User.status != AccountStatus.DELETED)
-        return await self._session.scalar(statement) or 0
+    async def of_supabase_ids(self, supabase_user_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, User]:
+        """Return the users of some Supabase accounts, by the ids of those."""
+        rows = await self._session.scalars(select(User).where(User.supabase_user_id.in_(supabase_user_ids)))
+        return {user.supabase_user_id: user for user in rows}
 
-    async def grace_over(self, before: datetime, limit: int) -> Sequence[uuid.UUID]:
+    async def grace_over(self, before: datetime) -> Sequence[uuid.UUID]:
         """Return ids of accounts whose deletion was asked for before then."""
-        statement = (
-            select(User.id)
-            .where(User.status == AccountStatus.DELETION_REQUESTED, User.deletion_requested_at <= before)
-            .order_by(User.deletion_requested_at)
-            .limit(limit)
-        )
-        return list(await self._session.scalars(statement))
+        asked_before = User.deletion_requested_at <= before
+        statement = select(User.id).where(User.status == AccountStatus.DELETION_REQUESTED, asked_before)
+        return list(await self._session.scalars(statement.order_by(User.deletion_requested_at)))
 
     async def unpurged(self, after: uuid.UUID | None, limit: int) -> Sequence[User]:
         """Return, in the order of their ids, deleted accounts of which something may be left."""
