@@ -20,6 +20,8 @@ _visits: Counter[str] = Counter()
 class Place(StrEnum):
     """Between two effects of which no transaction makes one."""
 
+    UPLOAD_RECEIVED = "upload.received"
+    """Every byte arrived, and the parts of a large photo are in S3; no object is made of them yet."""
     UPLOAD_STORED = "upload.stored"
     """The original is in S3; its thumbnail is not, and its row is pending."""
     UPLOAD_COMPLETE = "upload.complete"
@@ -40,6 +42,8 @@ class Place(StrEnum):
     """The sweep deleted the objects of an attempt; its row is there."""
     SWEEP_FORM_CLEARED = "sweep.form_cleared"
     """The sweep deleted what came by a form; its row does not say so yet."""
+    DIRECTORY_CLEARED = "directory.cleared"
+    """Supabase deleted the account of somebody who left; the row does not say so yet."""
     CUSTOMER_MADE = "customer.made"
     """Stripe has the customer; the user's row does not name it."""
     CHECKOUT_MADE = "checkout.made"
@@ -54,6 +58,11 @@ class Commit(StrEnum):
     """A transaction: the process can die just before it is committed, and just after."""
 
     USER_CREATED = "user.created"
+    RECORD_APPLIED = "record.applied"
+    FREE_CREDITS_GRANTED = "free_credits.granted"
+    DELETION_REQUESTED = "deletion.requested"
+    ACCOUNT_ENDED = "account.ended"
+    ACCOUNT_PURGED = "account.purged"
     UPLOAD_BEGUN = "upload.begun"
     UPLOAD_SETTLED = "upload.settled"
     UPLOAD_READY = "upload.ready"

@@ -15,6 +15,7 @@ from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.auth.errors import AccountDeletedError
 from rekindle_api.credits import service as ledger
 from rekindle_api.database import Database
+from rekindle_api.faults import Commit, at_commit
 from rekindle_api.photos.repository import PhotoRepository
 from rekindle_api.users.applying import Applied, apply_deletion
 from rekindle_api.users.changes import Action, tombstone
@@ -36,6 +37,7 @@ async def request_deletion(session: AsyncSession, user_id: uuid.UUID) -> User:
     user = await UserRepository(session).change(user_id, values)
     await cancel_of_owner(session, user_id)
     await AuditRepository(session).record("account.deletion_requested", user_id, user_id)
+    at_commit(session, Commit.DELETION_REQUESTED)
     return user
 
 
@@ -95,6 +97,7 @@ class _TakenBackError(Exception):
 async def _give_up(session: AsyncSession, user_id: uuid.UUID, wanted_by: str) -> None:
     await cancel_of_owner(session, user_id)
     await AuditRepository(session).record("account.deleted", None, user_id, wanted_by=wanted_by)
+    at_commit(session, Commit.ACCOUNT_ENDED)
 
 
 async def _held(session: AsyncSession, user_id: uuid.UUID) -> User:

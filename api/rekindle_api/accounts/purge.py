@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from rekindle_api.accounts.erasure import close_after_grace
 from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.database import Database
+from rekindle_api.faults import Commit, Place, at_commit, reached
 from rekindle_api.photos.repository import PhotoRepository
 from rekindle_api.settings import AccountSettings
 from rekindle_api.users.directory import Directory, DirectoryUnavailableError
@@ -86,6 +87,7 @@ class Purge:
             return False
         if self._directory is not None:
             await self._directory.delete(user.supabase_user_id)
+            reached(Place.DIRECTORY_CLEARED)
         async with self._database.transaction() as session:
             photos = PhotoRepository(session)
             # Again: an upload that was under way when the account ended is hidden by this.
@@ -95,6 +97,7 @@ class Purge:
                 return False
             await UserRepository(session).change(user.id, {"purged_at": now})
             await AuditRepository(session).record("account.purged", None, user.id)
+            at_commit(session, Commit.ACCOUNT_PURGED)
         return True
 
     async def _unpurged(self) -> AsyncIterator[User]:

@@ -4,6 +4,7 @@ from rekindle_api.accounts.erasure import close_account
 from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.credits.service import ensure_account
 from rekindle_api.database import Database
+from rekindle_api.faults import Commit, at_commit
 from rekindle_api.settings import PlanSettings
 from rekindle_api.users.applying import Applied, apply_record
 from rekindle_api.users.changes import Action
@@ -16,6 +17,7 @@ async def take_over(database: Database, record: SupabaseUser, plans: PlanSetting
         return await close_account(database, record.id)
     async with database.transaction() as session:
         applied = await apply_record(session, record)
+        at_commit(session, Commit.RECORD_APPLIED)
         if applied.user is not None and applied.action is Action.CREATED:
             await AuditRepository(session).record("account.created", None, applied.user.id)
     if applied.user is not None and applied.action in {Action.CREATED, Action.UPDATED}:

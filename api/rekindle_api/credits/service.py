@@ -15,6 +15,7 @@ from rekindle_api.credits.checks import LedgerChecks
 from rekindle_api.credits.errors import CreditsOwedError, InsufficientCreditsError, LotNotFoundError
 from rekindle_api.credits.models import EntryKind, HoldState, LotSource
 from rekindle_api.credits.repository import CreditRepository
+from rekindle_api.faults import Commit, at_commit
 from rekindle_api.settings import PlanSettings, Tier
 from rekindle_api.users.models import User
 
@@ -51,6 +52,7 @@ async def ensure_account(session: AsyncSession, user: User, plans: PlanSettings)
     if await repository.had_free_credits(email_sha256) or not await repository.claim_free_credits(email_sha256):
         return
     await grant(session, Grant(user.id, LotSource.FREE, str(user.id), free, None, "Free credits"))
+    at_commit(session, Commit.FREE_CREDITS_GRANTED)
 
 
 async def lock(session: AsyncSession, user_id: uuid.UUID) -> None:

@@ -52,6 +52,7 @@ class Uploads:
         try:
             async with Transfer(intake.storage, photo.original_key, self._parts_in_memory) as transfer:
                 await self._receive(form, transfer)
+                reached(Place.UPLOAD_RECEIVED)
                 if (known := await intake.known(owner, transfer.spool.sha256.hex())) is not None:
                     return Uploaded(known, created=False)
                 examined = await intake.examine(transfer.spool)
