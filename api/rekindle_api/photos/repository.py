@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -130,6 +130,19 @@ class PhotoRepository:
             .execution_options(synchronize_session=False, populate_existing=True)
         )
         return rows.one_or_none()
+
+    async def hide_all(self, owner_id: uuid.UUID) -> None:
+        """Mark every photo of an owner as deleted, uploads under way included."""
+        await self._session.execute(
+            update(Photo)
+            .where(Photo.owner_id == owner_id, Photo.deleted_at.is_(None))
+            .values(deleted_at=func.now(), updated_at=func.now())
+            .execution_options(synchronize_session=False)
+        )
+
+    async def any_left(self, owner_id: uuid.UUID) -> bool:
+        """Tell whether there is a row of a photo of an owner, hidden ones included."""
+        return bool(await self._session.scalar(select(exists().where(Photo.owner_id == owner_id))))
 
     async def hidden(self, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Photo | None:
         """Return one of the owner's photos that is deleted already."""
