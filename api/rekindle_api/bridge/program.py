@@ -6,13 +6,17 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from kubernetes.aio.config import ConfigException
 
 from rekindle_api import logs
+from rekindle_api.accounts.purge import Purge
+from rekindle_api.accounts.reconciliation import Reconciliation
 from rekindle_api.billing.comparison import Comparison
 from rekindle_api.billing.context import Billing
+from rekindle_api.billing.deletion import cancel_for_deletion
 from rekindle_api.billing.inbox import StripeInbox
 from rekindle_api.bridge.cluster import Cluster
 from rekindle_api.bridge.health import Health
@@ -30,16 +34,21 @@ from rekindle_api.database import Database
 from rekindle_api.outbox.models import OUTBOX_CHANNEL
 from rekindle_api.photos.expiry import clear_incoming, expire
 from rekindle_api.photos.models import FORM_LIFE
+from rekindle_api.rates.unused import forget_unused
 from rekindle_api.settings import (
+    AccountSettings,
+    AuthSettings,
     ClusterSettings,
     DatabaseSettings,
     PlanSettings,
     ServerSettings,
     StorageSettings,
     StripeSettings,
+    SupabaseSettings,
     read,
 )
 from rekindle_api.storage import ObjectStorage
+from rekindle_api.users.directory import Directory, directory_from
 from rekindle_api.webhooks.models import WEBHOOK_CHANNEL
 
 _log = logging.getLogger(__name__)
@@ -154,10 +163,32 @@ class _Done(Protocol):
     failures: int
 
 
+@asynccontextmanager
+async def _directory() -> AsyncIterator[Directory | None]:
+    """Open the way to Supabase's list of accounts, if there is a key for it."""
+    settings = read(SupabaseSettings)
+    directory = directory_from(settings, read(AuthSettings).issuer) if settings.supabase_service_key else None
+    try:
+        yield directory
+    finally:
+        if directory is not None:
+            await directory.close()
+
+
 async def _sweep(settings: SweepSettings) -> int:
-    async with _parts(request_seconds=30) as (database, storage, cluster), _payments(database) as billing:
-        plans = read(PlanSettings)
-        passes: dict[str, Callable[[], Awaitable[_Done]]] = {
+    async with (
+        _parts(request_seconds=30) as (database, storage, cluster),
+        _payments(database) as billing,
+        _directory() as directory,
+    ):
+        plans, accounts = read(PlanSettings), read(AccountSettings)
+        end_billing = partial(cancel_for_deletion, billing) if billing is not None else None
+        passes: dict[str, Callable[[], Awaitable[_Done]]] = {}
+        if directory is not None:
+            passes["supabase"] = Reconciliation(database, directory, plans, accounts).run
+        passes |= {
+            "accounts": Purge(database, directory, end_billing, accounts).run,
+            "rates": lambda: forget_unused(database),
             "retention": lambda: expire(database, plans),
             "forms": lambda: clear_incoming(database, storage, FORM_LIFE),
             "erasure": lambda: Sweep(database, storage, cluster, settings).sweep(),
