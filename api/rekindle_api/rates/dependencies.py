@@ -11,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from rekindle_api.auth.dependencies import CurrentUser
 from rekindle_api.database.connection import database_of
 from rekindle_api.problems import raises
-from rekindle_api.problems import raises
 from rekindle_api.rates.errors import RateLimitedError
 from rekindle_api.rates.gcra import take
 from rekindle_api.rates.headers import note

@@ -9,7 +9,7 @@ from rekindle_api.database import Database
 from rekindle_api.rates.models import RateLimit
 
 
-@dataclass(frozen=True)
+@dataclass
 class Forgotten:
     """How many rows were deleted."""
 
