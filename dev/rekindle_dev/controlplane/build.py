@@ -47,6 +47,10 @@ class GoProgram:
     name: str
     source: Path
     linker_flags: str = "-s -w"
+    package: str = "."
+    """What is built: the folder itself, or a program among the modules that its go.mod requires."""
+    proof: tuple[str, ...] = ()
+    """Arguments with which it shows that it runs, and ends."""
 
     @property
     def digest(self) -> str:
@@ -118,14 +122,14 @@ def _build(program: GoProgram, target: Path, report: Report, toolchain: Toolchai
     with tempfile.TemporaryDirectory(prefix="build-", dir=target.parent, ignore_cleanup_errors=True) as name:
         output = Path(name, program.name)
         _compile(program, output, Path(name, "log"), report, toolchain)
-        _prove(output)
+        _prove(output, program.proof)
         output.replace(target)
 
 
 def _compile(program: GoProgram, output: Path, log: Path, report: Report, toolchain: Toolchain) -> None:
     command = (
         str(toolchain.command), "build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly",
-        "-ldflags", program.linker_flags, "-o", str(output), ".",
+        "-ldflags", program.linker_flags, "-o", str(output), program.package,
     )  # fmt: skip
     environment = {
         **toolchain.environment,
@@ -167,13 +171,13 @@ class _Follower:
         self._report(BuildProgress(stage, time.monotonic() - self._began, modules, packages))
 
 
-def _prove(binary: Path) -> None:
+def _prove(binary: Path, arguments: tuple[str, ...]) -> None:
     """Run the program once: a full disk leaves files that look like programs.
 
     Raises:
         BuildError: if it does not run.
     """
     try:
-        subprocess.run([binary], capture_output=True, timeout=60, check=False)
+        subprocess.run([binary, *arguments], capture_output=True, timeout=60, check=False)
     except OSError as error:
         raise BuildError(f"the program that was built does not run: {error}") from error
