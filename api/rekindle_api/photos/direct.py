@@ -5,6 +5,7 @@ what came there, and copies exactly those bytes to the photo's own key.
 """
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -24,7 +25,14 @@ from rekindle_api.photos.intake import Intake, Uploaded
 from rekindle_api.photos.models import Photo, PhotoStatus, incoming_prefix, photo_prefix
 from rekindle_api.photos.repository import PhotoRepository
 from rekindle_api.photos.spool import Spool
-from rekindle_api.storage import Form, ObjectChangedError, ObjectInfo, UploadTerms
+from rekindle_api.storage import (
+    Form,
+    ObjectChangedError,
+    ObjectInfo,
+    ObjectMissingError,
+    StorageUnavailableError,
+    UploadTerms,
+)
 from rekindle_api.users.models import User
 
 
@@ -84,34 +92,40 @@ class DirectUploads:
             raise
 
     async def _complete(self, owner: User, photo: Photo) -> Uploaded:
-        storage = self._intake.storage.of(photo.bucket)
-        if (came := await storage.head(_incoming_key(photo))) is None:
-            # A twin of this call may have ended between.
-            photo = await self._announced(owner, photo.id)
-            if (done := await self._done(owner, photo)) is not None:
-                return done
-            raise UploadMissingError
         try:
-            with Spool() as spool:
-                await self._read(photo, came, spool)
-                await self._settle_on(photo, spool.sha256)
-                if (known := await self._intake.known(owner, spool.sha256.hex())) is not None:
-                    await self._intake.clear(photo, forget=False)
-                    return Uploaded(known, created=False)
-                examined = await self._intake.examine(spool)
-            await storage.copy(came, photo.original_key, str(examined.facts["media_type"]))
+            return await self._take(owner, photo)
         except ObjectChangedError:
             raise UploadChangedError from None
+        except ObjectMissingError:
+            # Nothing came, or a twin of this call was done first.
+            done = await self._done(owner, await self._announced(owner, photo.id))
+            if done is None:
+                raise UploadMissingError from None
+            return done
+
+    async def _take(self, owner: User, photo: Photo) -> Uploaded:
+        intake, storage = self._intake, self._intake.storage.of(photo.bucket)
+        if (came := await storage.head(_incoming_key(photo))) is None:
+            raise ObjectMissingError("No file has come.")
+        with Spool() as spool:
+            await self._read(photo, came, spool)
+            await self._settle_on(photo, spool.sha256)
+            if (known := await intake.known(owner, spool.sha256.hex())) is not None:
+                await intake.clear(photo, forget=False)
+                return Uploaded(known, created=False)
+            examined = await intake.examine(spool)
+        await storage.copy(came, photo.original_key, str(examined.facts["media_type"]))
         reached(Place.UPLOAD_STORED)
-        uploaded = await self._intake.finish(owner, photo, examined)
+        uploaded = await intake.finish(owner, photo, examined)
         if uploaded is None:
             uploaded = await self._done(owner, await self._announced(owner, photo.id))
-            if uploaded is None:
-                raise UploadStalledError("The upload took too long and was given up.")
         elif uploaded.created:
-            await storage.delete_prefix(incoming_prefix(owner.id, photo.id))
+            with suppress(StorageUnavailableError):  # the sweep deletes what came, too
+                await storage.delete_prefix(incoming_prefix(owner.id, photo.id))
         else:
-            await self._intake.clear(photo, forget=False)
+            await intake.clear(photo, forget=False)
+        if uploaded is None:
+            raise UploadStalledError("The upload took too long and was given up.")
         return uploaded
 
     async def _read(self, photo: Photo, came: ObjectInfo, spool: Spool) -> None:

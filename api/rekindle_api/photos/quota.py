@@ -17,7 +17,7 @@ _USER = bindparam("user_id", type_=Uuid())
 async def used_bytes(session: AsyncSession, user_id: uuid.UUID) -> int:
     """Return the size of a user's photos and of what was made of them, without what is deleted."""
     # PostgreSQL sums whole numbers to a numeric.
-    return int(await session.scalar(_USED, {"user_id": user_id}) or 0)
+    return int(await session.scalar(USED, {"user_id": user_id}) or 0)
 
 
 async def refuse_beyond(session: AsyncSession, plan: Plan, user_id: uuid.UUID, arriving: int) -> None:
@@ -64,4 +64,4 @@ def _live_photo() -> tuple[ColumnElement[bool], ...]:
 
 
 _parts = union_all(_originals(), _outputs(RestoreAttempt), _outputs(AnimationAttempt)).subquery()
-_USED = select(func.coalesce(func.sum(_parts.c.bytes), 0))
+USED = select(func.coalesce(func.sum(_parts.c.bytes), 0))
