@@ -1,5 +1,6 @@
 """Our own programs as the stack runs them: commands, environments and health. Pure: addresses in, programs out."""
 
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ CREDENTIALS = "s3-credentials"
 WORKER_IMAGE = "rekindle-worker:dev"
 WORKER_COMMAND = (sys.executable, "-m", "rekindle_worker")
 ENGINE = "classical"
+FREE_CREDITS = 5000
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Addresses:
     database_url: str
     kubeconfig: Path
     supabase_url: str
+    supabase_service_key: str
     bucket: str
     s3: Mapping[str, str]
     """The environment variables of AWS SDKs."""
@@ -99,5 +102,8 @@ def _api_environment(addresses: Addresses) -> dict[str, str]:
         "DATABASE_URL": addresses.database_url,
         "S3_BUCKET": addresses.bucket,
         "SUPABASE_URL": addresses.supabase_url,
+        "SUPABASE_SERVICE_KEY": addresses.supabase_service_key,
+        # Whoever tries things out here shall not have to buy credits first.
+        "PLANS": json.dumps({"free": {"credits": FREE_CREDITS}}),
         "REKINDLE_NAMESPACE": NAMESPACE,
     }

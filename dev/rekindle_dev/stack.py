@@ -94,6 +94,7 @@ class Stack:
             database_url=self.database_url,
             kubeconfig=self.directory / "control-plane" / "kubeconfig",
             supabase_url=self.issuer.url,
+            supabase_service_key=self.issuer.secret_key,
             bucket=self.object_store.bucket,
             s3=self.object_store.environment(),
         )
