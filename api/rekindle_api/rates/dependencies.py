@@ -31,7 +31,6 @@ def limited(policy: Policy) -> Any:  # noqa: ANN401 - what Depends returns has n
 
 def _counting(policy: Policy) -> Callable[[Request, Any], Awaitable[None]]:
     @raises(RateLimitedError)
-    @raises(RateLimitedError)
     async def count(request: Request, user: CurrentUser) -> None:
         rates: RateSettings = request.app.state.rates
         try:
