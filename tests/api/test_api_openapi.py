@@ -12,7 +12,7 @@ from rekindle_api.application import WebSettings, create_app
 if TYPE_CHECKING:
     from tests.api.conftest import StartApi
 
-WITHOUT_TOKEN = {"/health"}
+WITHOUT_TOKEN = {"/health", "/api/v1/billing/plans"}
 VERBS = {"get", "post", "put", "delete", "patch"}
 
 

@@ -65,17 +65,19 @@ def described(document: dict[str, Any]) -> Iterator[Operation]:
             yield Operation(operation["operationId"], verb.upper(), path, named, example, frozenset(identifiers))
 
 
-def _identifiers(schema: dict[str, Any], schemas: dict[str, Any], name: str = "") -> Iterator[str]:
+def _identifiers(
+    schema: dict[str, Any], schemas: dict[str, Any], name: str = "", within: frozenset[str] = frozenset()
+) -> Iterator[str]:
     """Yield the names of a body's fields that are ids."""
-    if "$ref" in schema:
-        yield from _identifiers(schemas[schema["$ref"].rpartition("/")[2]], schemas, name)
+    if (reference := schema.get("$ref")) is not None and reference not in within:
+        yield from _identifiers(schemas[reference.rpartition("/")[2]], schemas, name, within | {reference})
     if schema.get("format") == "uuid":
         yield name
     for part in (*schema.get("anyOf", ()), *schema.get("allOf", ()), schema.get("items", {})):
         if part:
-            yield from _identifiers(part, schemas, name)
+            yield from _identifiers(part, schemas, name, within)
     for key, part in schema.get("properties", {}).items():
-        yield from _identifiers(part, schemas, key)
+        yield from _identifiers(part, schemas, key, within)
 
 
 def _with_id(body: Any, field: str, value: str) -> Any:

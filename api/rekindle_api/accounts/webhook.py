@@ -7,7 +7,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Security
+from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, ConfigDict, Field
 
 from rekindle_api.accounts.erasure import close_account
@@ -21,6 +22,42 @@ from rekindle_api.settings import SupabaseSettings
 from rekindle_api.users.applying import Applied
 from rekindle_api.users.changes import Action
 from rekindle_api.users.supabase import SupabaseUser
+
+# These only describe the two ways in: what is sent is read and refused below.
+_SIGNATURE = APIKeyHeader(
+    name=SIGNATURE_HEADER,
+    scheme_name="supabaseSignature",
+    description="`sha256=` and the HMAC-SHA256, in hex, of `x-supabase-timestamp`, a full stop and the body.",
+    auto_error=False,
+)
+_SECRET = APIKeyHeader(
+    name="x-webhook-secret",
+    scheme_name="supabaseSecret",
+    description="The secret itself, for a webhook made in the dashboard. The header's name is a setting.",
+    auto_error=False,
+)
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "required": ["type", "table", "schema"]},
+                "example": {
+                    "type": "UPDATE",
+                    "schema": "auth",
+                    "table": "users",
+                    "record": {
+                        "id": "01975c6e-0a11-7b6d-8a3c-94d5e2f7b801",
+                        "email": "ada@example.com",
+                        "email_confirmed_at": "2026-05-01T09:30:00Z",
+                        "updated_at": "2026-05-01T09:30:00Z",
+                    },
+                    "old_record": {"id": "01975c6e-0a11-7b6d-8a3c-94d5e2f7b801"},
+                },
+            }
+        },
+    }
+}
 
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
 _log = logging.getLogger(__name__)
@@ -63,7 +100,7 @@ async def _authentic_body(request: Request) -> bytes:
     return body
 
 
-@router.post("/supabase")
+@router.post("/supabase", dependencies=[Security(_SIGNATURE), Security(_SECRET)], openapi_extra=_BODY)
 @raises(UnreadableWebhookError)
 async def supabase_webhook(request: Request, body: Annotated[bytes, Depends(_authentic_body)]) -> WebhookReply:
     """Take over what Supabase says of an account, unless something newer is known.

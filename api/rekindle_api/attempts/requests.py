@@ -24,6 +24,11 @@ class _Sent(BaseModel):
 
     model_config = ConfigDict(extra="allow", alias_generator=to_camel, populate_by_name=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, sent: object) -> object:
+        return {name: value for name, value in sent.items() if value is not None} if isinstance(sent, dict) else sent
+
 
 class RestoreOptions(_Sent):
     """Wishes for the restoration."""
@@ -87,6 +92,12 @@ class _Request(BaseModel):
 class RestoreRequest(_Request):
     """A wish to restore a photo."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"params": {"denoise": 0.7, "megapixels": 2, "restore": {"colourize": True}}}],
+        }
+    )
+
     params: RestoreParams = RestoreParams()
 
     @property
@@ -112,6 +123,10 @@ class RestoreRequest(_Request):
 
 class AnimateRequest(_Request):
     """A wish to animate a photo."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"params": {"resolution": "720p", "durationSeconds": 6}}]},
+    )
 
     restore_id: uuid.UUID | None = None
     """The restoration whose result is animated; it may still run. The original photo when left out."""

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Iterable
 
 import stripe
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Security
+from fastapi.security import APIKeyHeader
 from pydantic import SecretStr, ValidationError
 
 from rekindle_api.billing.context import deployment_of
@@ -21,10 +22,31 @@ from rekindle_api.webhooks.repository import WebhookRepository
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
 _log = logging.getLogger(__name__)
 _TOLERANCE_SECONDS = 300
-_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+# Only describes the header: what is sent is verified below.
+_SIGNATURE = APIKeyHeader(
+    name="Stripe-Signature", scheme_name="stripeSignature", description="Stripe's signature.", auto_error=False
+)
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "description": "An event of Stripe."},
+                "example": {
+                    "id": "evt_1RkindleExample",
+                    "object": "event",
+                    "type": "invoice.paid",
+                    "created": 1_777_627_800,
+                    "livemode": False,
+                    "data": {"object": {"id": "in_1RkindleExample", "object": "invoice"}},
+                },
+            }
+        },
+    }
+}
 
 
-@router.post("/stripe", openapi_extra=_BODY)
+@router.post("/stripe", dependencies=[Security(_SIGNATURE)], openapi_extra=_BODY)
 @raises(InvalidSignatureError, InvalidEventError, DatabaseUnavailableError)
 async def receive(request: Request, billing: OpenBilling) -> Received:
     """Take an event of Stripe. What is not for us is answered too, so that Stripe does not send it again."""

@@ -19,32 +19,53 @@ _BY_FORMAT: Mapping[str, Any] = {
 # Names of fields whose meaning is the same wherever they occur.
 _BY_NAME: Mapping[str, Any] = {
     "account_status": "active",
+    "amount": 999,
     "checksum_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "content_type": "image/jpeg",
+    "credits": 25,
+    "currency": "usd",
+    "description": "Restoration",
     "email": "ada@example.com",
+    "environment": "production",
     "expires_in": 900,
     "filename": "grandmother.jpg",
     "first_name": "Ada",
     "full_name": "Ada Lovelace",
     "last_name": "Lovelace",
     "limit": 20,
+    "max_size_bytes": 52_428_800,
     "message": "Done.",
     "mime_type": "image/jpeg",
-    "content_type": "image/jpeg",
     "model": "classic",
     "original_key": f"{_PREFIX}/original",
+    "key": f"{_PREFIX}/upload",
+    "pack": "small",
     "percent": 35,
+    "preview_s3_key": f"{_PREFIX}/attempts/{_ID}/preview.webp",
+    "processed_key": f"{_PREFIX}/attempts/{_ID}/result.jpg",
+    "profile_image_url": "https://app.example/ada.jpg",
     "progress": 35,
+    "prompt": "Keep the grain of the film.",
     "result_s3_key": f"{_PREFIX}/attempts/{_ID}/result.mp4",
     "s3_key": f"{_PREFIX}/attempts/{_ID}/result.jpg",
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "size_bytes": 2_411_724,
     "stage": "repair",
+    "status": "ready",
     "storage_bucket": "photos",
+    "storage_bytes": 10_737_418_240,
+    "storage_limit_gb": 10,
+    "thumb_s3_key": f"{_PREFIX}/attempts/{_ID}/poster.jpg",
     "thumbnail_key": f"{_PREFIX}/thumbnail.webp",
     "thumbnail_s3_key": f"{_PREFIX}/thumbnail.webp",
     "total": 1,
+    "type": "restore",
+    "userPrompt": "Keep the grain of the film.",
     "version": "0.1.0",
+    "warning": "The engine has no model for colour; the photo stays as it was.",
 }
+# Fields that tell of trouble or of what is rarely there: they are null when they may be.
+_NULL = frozenset({"error", "ends_at", "olderHistory", "reason", "selected_restore_id", "sourceResultId"})
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "string": str,
     "integer": int,
@@ -90,6 +111,8 @@ class Examples:
 
     def _of_union(self, parts: list[Mapping[str, Any]], name: str, within: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
         something = [part for part in parts if part.get("type") != "null"]
+        if name in _NULL and len(something) < len(parts):
+            return None
         found = self.of(something[0], name, within)
         return None if found is _ENDLESS and len(something) < len(parts) else found
 

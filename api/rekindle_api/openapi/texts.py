@@ -13,6 +13,7 @@ A reply to a GET carries an `ETag`: send it back as `If-None-Match`, and a reply
 TAGS = {
     "photos": "Upload photos, look at them, note something about them, delete them.",
     "jobs": "Restore and animate photos, and follow the attempts. A job is its photo, and has the photo's id.",
+    "processing": "Where one attempt stands; cancel it, or ask again.",
     "events": "Live events of one photo, and the tickets with which browsers open them.",
     "users": "The caller's account: profile, copy from Supabase, deletion and export.",
     "credits": "What the caller can spend, what was spent, and what work costs.",

@@ -47,7 +47,7 @@ class DownloadQuery(BaseModel):
 class MetadataUpdate(BaseModel):
     """What the owner notes about a photo; it replaces what was noted before."""
 
-    metadata: StorableObject
+    metadata: StorableObject = Field(examples=[{"taken_in": "Leeds, 1932"}])
 
 
 @router.get("")
