@@ -35,7 +35,9 @@ class ResultReply(BaseModel):
     preview_url: str | None = None
     thumbnail_url: str | None = None
     warnings: list[str] = []
-    watermarked: bool = Field(description="Whether the addresses lead to copies under a watermark.")
+    unfulfilled: list[str] = Field(default=[], description="Names of the wishes that could not be done.")
+    watermarked: bool = Field(default=False, description="Whether the addresses lead to copies under a watermark.")
+    credits_charged: int | None = Field(default=None, description="What it has cost: known when it has ended.")
 
 
 class RestoreAttemptReply(ResultReply):
@@ -69,7 +71,9 @@ class AnimationAttemptReply(BaseModel):
     message: str | None = None
     finished_at: datetime | None = None
     warnings: list[str] = []
-    watermarked: bool = Field(description="Whether the addresses lead to copies under a watermark.")
+    unfulfilled: list[str] = Field(default=[], description="Names of the wishes that could not be done.")
+    watermarked: bool = Field(default=False, description="Whether the addresses lead to copies under a watermark.")
+    credits_charged: int | None = Field(default=None, description="What it has cost: known when it has ended.")
 
 
 class ProcessingJobReply(BaseModel):
@@ -161,7 +165,9 @@ def animation_reply(attempt: AnimationAttempt, urls: Mapping[str, str], *, water
         message=attempt.message,
         finished_at=attempt.finished_at,
         warnings=attempt.warnings,
+        unfulfilled=attempt.unfulfilled,
         watermarked=keys.watermarked,
+        credits_charged=attempt.credits_charged,
     )
 
 
@@ -190,7 +196,9 @@ def _result_fields(attempt: RestoreAttempt, urls: Mapping[str, str], keys: Serve
         "preview_url": _url(urls, keys.preview),
         "thumbnail_url": _url(urls, keys.thumbnail),
         "warnings": attempt.warnings,
+        "unfulfilled": attempt.unfulfilled,
         "watermarked": keys.watermarked,
+        "credits_charged": attempt.credits_charged,
     }
 
 

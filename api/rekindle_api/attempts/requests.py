@@ -16,18 +16,24 @@ from rekindle_crds.restore import Colorization
 
 Prompt = Annotated[StorableText, StringConstraints(max_length=500)]
 _DEFAULTS = RestoreParameters()
+_LEVELS = {"low": 50, "medium": 70, "high": 90}
+"""Percent for the words of the frontend: the span of its own numbers."""
 _ANIMATION_DEFAULTS = AnimationParameters()
 
 
-class _Sent(BaseModel):
-    """Fields that are not known are kept as they were sent, and not acted on."""
-
-    model_config = ConfigDict(extra="allow", alias_generator=to_camel, populate_by_name=True)
+class _Wish(BaseModel):
+    """Null says the same as leaving a field out."""
 
     @model_validator(mode="before")
     @classmethod
-    def _null_is_left_out(cls, sent: object) -> object:
+    def _without_nulls(cls, sent: object) -> object:
         return {name: value for name, value in sent.items() if value is not None} if isinstance(sent, dict) else sent
+
+
+class _Sent(_Wish):
+    """Fields that are not known are kept as they were sent, and not acted on."""
+
+    model_config = ConfigDict(extra="allow", alias_generator=to_camel, populate_by_name=True)
 
 
 class RestoreOptions(_Sent):
@@ -35,6 +41,8 @@ class RestoreOptions(_Sent):
 
     colourize: bool = False
     """Add colour to a monochrome photo, when the engine can."""
+    denoise_level: Any = None
+    """Strength of noise removal where `denoise` is left out: from 0 to 1, or low, medium or high; others say nothing."""
     user_prompt: Prompt | None = None
     """Wishes in words, for engines that take them."""
     source_result_id: uuid.UUID | None = None
@@ -51,6 +59,17 @@ class RestoreParams(_Sent):
     restore: RestoreOptions = RestoreOptions()
     prompt: Prompt | None = None
     colourize: bool = False
+
+    @property
+    def denoise_percent(self) -> int:
+        """Strength of noise removal as the resource has it."""
+        if self.denoise is not None:
+            return round(self.denoise * 100)
+        level = self.restore.denoise_level
+        if isinstance(level, str):
+            return _LEVELS.get(level.lower(), _DEFAULTS.denoise)
+        is_share = isinstance(level, int | float) and not isinstance(level, bool) and 0 <= level <= 1
+        return round(level * 100) if is_share else _DEFAULTS.denoise
 
 
 def _offered(style: object) -> object:
@@ -74,7 +93,7 @@ class AnimateParams(_Sent):
     """File format of the animation."""
 
 
-class _Request(BaseModel):
+class _Request(_Wish):
     model: Annotated[StorableText, StringConstraints(max_length=100)] | None = None
     """Shown with the result; which engine works is decided by the cluster."""
     params: _Sent
@@ -114,7 +133,7 @@ class RestoreRequest(_Request):
         """Return the parameters of the resource."""
         params = self.params
         return RestoreParameters(
-            denoise=_DEFAULTS.denoise if params.denoise is None else round(params.denoise * 100),
+            denoise=params.denoise_percent,
             max_megapixels=None if params.megapixels is None else math.ceil(params.megapixels),
             colorize=Colorization.IF_AVAILABLE if self.colourize else Colorization.NEVER,
             prompt=params.restore.user_prompt or params.prompt or None,

@@ -14,6 +14,7 @@ from kubernetes.aio.config import ConfigException
 from rekindle_api import logs
 from rekindle_api.accounts.purge import Purge
 from rekindle_api.accounts.reconciliation import Reconciliation
+from rekindle_api.attempts.charges import check_ledger
 from rekindle_api.billing.comparison import Comparison
 from rekindle_api.billing.context import Billing
 from rekindle_api.billing.deletion import cancel_for_deletion
@@ -30,7 +31,9 @@ from rekindle_api.bridge.resources import KINDS
 from rekindle_api.bridge.settings import BridgeSettings, SweepSettings
 from rekindle_api.bridge.sweep import Sweep
 from rekindle_api.bridge.watch import ResourceWatch
+from rekindle_api.credits.expiry import expire_credits
 from rekindle_api.database import Database
+from rekindle_api.idempotency.expiry import delete_expired
 from rekindle_api.outbox.models import OUTBOX_CHANNEL
 from rekindle_api.photos.expiry import clear_incoming, expire
 from rekindle_api.photos.models import FORM_LIFE
@@ -188,6 +191,7 @@ async def _sweep(settings: SweepSettings) -> int:
             passes["supabase"] = Reconciliation(database, directory, plans, accounts).run
         passes |= {
             "accounts": Purge(database, directory, end_billing, accounts).run,
+            "idempotency": lambda: delete_expired(database),
             "rates": lambda: forget_unused(database),
             "retention": lambda: expire(database, plans),
             "forms": lambda: clear_incoming(database, storage, FORM_LIFE),
@@ -195,6 +199,7 @@ async def _sweep(settings: SweepSettings) -> int:
         }
         if billing is not None:
             passes["stripe"] = Comparison(billing).compare
+        passes |= {"credits": lambda: expire_credits(database), "ledger": lambda: check_ledger(database)}
         statuses = [await _pass(name, work) for name, work in passes.items()]
     return max(statuses)
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 _LIMIT = 100
 """So many answers to each question are enough to act on."""
 
-_QUESTIONS: Mapping[str, str] = MappingProxyType(
+LEDGER: Mapping[str, str] = MappingProxyType(
     {
         "user {}: the balance is {}, the entries make {}": """
             SELECT a.user_id, a.balance, coalesce(e.amount, 0), a.user_id AS owner FROM credit_accounts a
@@ -43,17 +43,22 @@ _QUESTIONS: Mapping[str, str] = MappingProxyType(
 )
 
 
-class LedgerChecks:
-    """The questions, within one transaction: what is locked meanwhile counts as it was committed last."""
+class Checks:
+    """Questions to which no row is the right answer: a sentence for each with the statement that asks it.
 
-    def __init__(self, session: AsyncSession) -> None:
+    A statement's columns fill the sentence, and one more, `owner`, is the user. What others change meanwhile counts as
+    it was committed last.
+    """
+
+    def __init__(self, session: AsyncSession, questions: Mapping[str, str] = LEDGER) -> None:
         self._session = session
+        self._questions = questions
 
     async def problems(self, user_id: uuid.UUID | None = None) -> list[str]:
         """Return a sentence for each thing that does not add up, of one user or of all; up to a hundred a question."""
         found: list[str] = []
-        for sentence, question in _QUESTIONS.items():
-            asked = f"SELECT * FROM ({question}) AS answers"  # noqa: S608 - made of the constants above
+        for sentence, question in self._questions.items():
+            asked = f"SELECT * FROM ({question}) AS answers"  # noqa: S608 - made of constants
             of_one = "" if user_id is None else " WHERE owner = :user_id"
             values = {} if user_id is None else {"user_id": user_id}
             rows = await self._session.execute(text(f"{asked}{of_one} LIMIT {_LIMIT}"), values)

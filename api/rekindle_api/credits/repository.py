@@ -59,6 +59,18 @@ class Reversible:
     credits: int
 
 
+async def users_with_expired_credits(session: AsyncSession, after: uuid.UUID | None, limit: int) -> list[uuid.UUID]:
+    """Return users with unreserved credits in lots that expired, in the order of their ids, from beyond `after`."""
+    wanted = (
+        select(CreditLot.user_id)
+        .distinct()
+        .where(CreditLot.expires_at <= func.clock_timestamp(), CreditLot.remaining > CreditLot.held)
+        .order_by(CreditLot.user_id)
+        .limit(limit)
+    )
+    return list(await session.scalars(wanted if after is None else wanted.where(CreditLot.user_id > after)))
+
+
 class CreditRepository:
     """The credits of one user within one transaction."""
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.credits import ledger
-from rekindle_api.credits.checks import LedgerChecks
+from rekindle_api.credits.checks import Checks
 from rekindle_api.credits.errors import CreditsOwedError, InsufficientCreditsError, LotNotFoundError
 from rekindle_api.credits.models import EntryKind, HoldState, LotSource
 from rekindle_api.credits.repository import CreditRepository
@@ -256,7 +256,7 @@ async def spendable(session: AsyncSession, user_id: uuid.UUID) -> int:
 
 async def check(session: AsyncSession, user_id: uuid.UUID | None = None) -> list[str]:
     """Compare every account, or one, with its entries, lots and holds; return a sentence for each difference."""
-    return await LedgerChecks(session).problems(user_id)
+    return await Checks(session).problems(user_id)
 
 
 async def _add(session: AsyncSession, granted: Grant, kind: EntryKind) -> bool:
