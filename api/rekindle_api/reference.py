@@ -1,31 +1,47 @@
-"""Writes docs/reference/settings.md from the settings classes: `python -m rekindle_api.reference [--check]`."""
+"""Writes docs/reference/settings.md and api.md from the classes and routes: `python -m rekindle_api.reference`."""
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pydantic import AliasChoices, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from rekindle_api import settings
+from rekindle_api.application import WebSettings, create_app
 from rekindle_api.bridge.settings import BridgeSettings, SweepSettings
 from rekindle_api.settings import DomainSettings
 
-PAGE = Path("docs/reference/settings.md")
-_INTRODUCTION = """# Settings of the API
+FOLDER = Path("docs/reference")
+_SETTINGS = """# Settings of the API
 
 Generated from the settings classes by `make generate`: edit them. Every setting is an environment variable; an empty
 one counts as not set. A command reads only what it needs, and refuses to start with a line for each variable that is
 missing or wrong. `ENVIRONMENT` is `development` (the default), `staging` or `production`; production is strict: https,
 TLS to the database, no weak or missing secrets.
 """
+_CALLS = """# Calls of the API
+
+Generated from the routes by `make generate`: edit them. The same, with every field and with examples, is served at
+`/docs` and `/openapi.json`. Errors are problem+json; the codes below are those that a call can answer with beside the
+common ones at the end of the page.
+"""
+_NOWHERE = {"database_url": "postgresql://nobody@localhost/nothing", "s3_bucket": "bucket", "supabase_url": "http://x"}
+_COMMON_FROM = 0.5
+"""A code of more than this share of the calls is told once for all of them."""
 
 
-def page() -> str:
-    """Return the page as Markdown."""
-    return "\n".join([_INTRODUCTION, *(_section(kind) for kind in _classes())])
+def pages() -> dict[str, str]:
+    """Return each page as Markdown, by its file name."""
+    return {"settings.md": _settings_page(), "api.md": _calls_page()}
+
+
+def _settings_page() -> str:
+    return "\n".join([_SETTINGS, *(_section(kind) for kind in _classes())])
 
 
 def _classes() -> Iterable[type[DomainSettings]]:
@@ -43,7 +59,10 @@ def _section(kind: type[DomainSettings]) -> str:
         "",
         "| Variable | Default | |",
         "|---|---|---|",
-        *(f"| {_variables(name, field)} | {_default(field)} | {_meaning(field)} |" for name, field in own.items()),
+        *(
+            f"| {_variables(name, field)} | {_default(field)} | {_cell(field.description)} |"
+            for name, field in own.items()
+        ),
         "",
     ]
     return "\n".join(lines)
@@ -73,23 +92,59 @@ def _plain(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
-def _meaning(field: FieldInfo) -> str:
-    return " ".join((field.description or "").split()).replace("|", "\\|").replace("<", "&lt;")
+def _cell(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _calls_page() -> str:
+    document = create_app(WebSettings.read(_NOWHERE)).openapi()
+    calls = [(method, path, call) for path, item in document["paths"].items() for method, call in item.items()]
+    texts: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for _, _, call in calls:
+        found = _codes(call)
+        texts |= found
+        counts |= {code: counts.get(code, 0) + 1 for code in found}
+    common = {code for code, count in counts.items() if count > _COMMON_FROM * len(calls)}
+    lines = [_CALLS]
+    for tag in document["tags"]:
+        lines += [f"## {tag['name'].capitalize()}", "", _cell(tag["description"]), ""]
+        lines += ["| Call | | Answers | Codes of its own |", "|---|---|---|---|"]
+        lines += [_call(one, common) for one in calls if one[2]["tags"][0] == tag["name"]]
+        lines.append("")
+    lines += ["## Codes", "", "| Code | |", "|---|---|"]
+    lines += [f"| `{code}`{' (common)' if code in common else ''} | {_cell(texts[code])} |" for code in sorted(texts)]
+    return "\n".join(lines) + "\n"
+
+
+def _call(call: tuple[str, str, dict[str, Any]], common: set[str]) -> str:
+    method, path, what = call
+    answers = ", ".join(status for status in what["responses"] if status < "400")
+    own = ", ".join(f"`{code}`" for code in _codes(what) if code not in common)
+    return f"| `{method.upper()} {path}` | {_cell(what['summary'])} | {answers} | {own} |"
+
+
+def _codes(call: dict[str, Any]) -> dict[str, str]:
+    refusals = [answer["description"] for status, answer in call["responses"].items() if status >= "400"]
+    return {
+        code: text for refusal in refusals for code, text in re.findall(r"^- `(\w+)`: (.*)$", refusal, re.MULTILINE)
+    }
 
 
 def main() -> int:
-    """Write the page; with --check only say whether it is out of date, and exit with 1 if so."""
+    """Write the pages; with --check only say which are out of date, and exit with 1 if any is."""
     parser = argparse.ArgumentParser(prog="python -m rekindle_api.reference", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when the page is out of date")
-    text = page()
-    if PAGE.is_file() and PAGE.read_text("utf-8") == text:
-        return 0
-    if parser.parse_args().check:
-        sys.stderr.write(f"{PAGE} is out of date: run `make generate`\n")
-        return 1
-    PAGE.write_text(text, encoding="utf-8")
-    sys.stdout.write(f"wrote {PAGE}\n")
-    return 0
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a page is out of date")
+    check = parser.parse_args().check
+    made = {FOLDER / name: text for name, text in pages().items()}
+    stale = [path for path, text in made.items() if not path.is_file() or path.read_text("utf-8") != text]
+    for path in stale:
+        if check:
+            sys.stderr.write(f"{path} is out of date: run `make generate`\n")
+        else:
+            path.write_text(made[path], encoding="utf-8")
+            sys.stdout.write(f"wrote {path}\n")
+    return 1 if check and stale else 0
 
 
 if __name__ == "__main__":
