@@ -274,3 +274,15 @@ async def test_a_photo_with_an_archive_behind_it_stays_a_picture_and_is_never_sh
         assert served.headers["content-type"] == "image/jpeg"
         assert served.headers["content-disposition"].startswith("attachment")
         assert b"script" not in thumbnail.content
+
+
+async def test_an_announcement_with_a_key_is_answered_once(api: "Api", account: "Account") -> None:
+    said, key = {"size": 1000}, {"Idempotency-Key": "one"}
+
+    first, again = [
+        await account.http.post("/api/v1/photos/presigned-upload", json=said, headers=key) for _ in range(2)
+    ]
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert len(api.rows("SELECT id FROM photos")) == 1

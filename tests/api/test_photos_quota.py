@@ -145,7 +145,7 @@ async def test_a_direct_upload_that_finds_no_room_any_more_can_be_completed_once
     start_api: "StartApi", photo_bytes: "PhotoMaker"
 ) -> None:
     content = photo_bytes()
-    api = await start_api(plans=plans(len(content) + 10))
+    api = await start_api(plans=plans(len(content) * 3 // 2))
     account = api.account()
     form = (await account.http.post("/api/v1/photos/presigned-upload", json={"size": len(content)})).json()
     api.s3.put_object(Bucket=api.bucket, Key=form["key"], Body=content)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.database import new_id
 from rekindle_api.faults import Commit, Place, at_commit, reached
@@ -53,8 +54,8 @@ class DirectUploads:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
 
-    async def announce(self, owner: User, announced: Announced) -> tuple[Photo, Form]:
-        """Commit a pending photo, and return it with the form that uploads its file.
+    async def announce(self, session: AsyncSession, owner: User, announced: Announced) -> tuple[Photo, Form]:
+        """Add a pending photo, and return it with the form that uploads its file.
 
         Raises:
             UploadTooLargeError: the file may not be that large.
@@ -71,7 +72,7 @@ class DirectUploads:
             declared_bytes=announced.most,
             declared_sha256=announced.sha256.hex() if announced.sha256 is not None else None,
         )
-        await self._intake.begin(owner, photo, announced.least)
+        await self._intake.begin(session, owner, photo, announced.least)
         terms = UploadTerms(announced.media_type, announced.least, announced.most, announced.sha256)
         return photo, await storage.upload_form(_incoming_key(photo), terms, limits.signed_url_seconds)
 

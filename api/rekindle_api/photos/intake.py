@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.database import Database
@@ -66,16 +67,15 @@ class Intake:
         self._slots = asyncio.Semaphore(limits.uploads_at_once)
         self._cleaning: set[asyncio.Task[None]] = set()
 
-    async def begin(self, owner: User, photo: Photo, arriving: int) -> None:
-        """Commit a pending photo of `arriving` bytes, or of as many as are known of.
+    async def begin(self, session: AsyncSession, owner: User, photo: Photo, arriving: int) -> None:
+        """Add a pending photo of `arriving` bytes, or of as many as are known of.
 
         Raises:
             QuotaExceededError: the owner has no room for them.
         """
-        async with self.database.transaction() as session:
-            await refuse_beyond(session, self._plans.plan(owner.tier), owner.id, arriving)
-            await PhotoRepository(session).add(photo)
-            at_commit(session, Commit.UPLOAD_BEGUN)
+        await refuse_beyond(session, self._plans.plan(owner.tier), owner.id, arriving)
+        await PhotoRepository(session).add(photo)
+        at_commit(session, Commit.UPLOAD_BEGUN)
 
     async def known(self, owner: User, sha256: str) -> Photo | None:
         """Return the owner's photo with these bytes; that they came again counts as use of it."""
@@ -118,13 +118,14 @@ class Intake:
         while True:
             try:
                 async with self.database.transaction() as session:
+                    photos = PhotoRepository(session)
+                    if not await photos.hold_pending(photo.id):
+                        return None
                     plan = await take_room(session, self._plans, owner.id, examined.size)
                     days = plan.retention_days
                     kept = {"expires_at": None if days is None else func.now() + timedelta(days=days)}
                     facts = {**examined.facts, **kept, "thumbnail_key": thumbnail_key}
-                    ready = await PhotoRepository(session).make_ready(photo.id, facts)
-                    if ready is None:
-                        return None
+                    ready = await photos.make_ready(photo.id, facts)
                     await AuditRepository(session).record("photo.uploaded", owner.id, photo.id)
                     at_commit(session, Commit.UPLOAD_READY)
                 return Uploaded(ready, created=True, inspection_seconds=examined.seconds)

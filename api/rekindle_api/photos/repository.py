@@ -11,6 +11,8 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from rekindle_api.photos.models import Photo, PhotoStatus, UploadSession
 
+_PENDING = (Photo.status == PhotoStatus.PENDING, Photo.deleted_at.is_(None))
+
 
 class PhotoRepository:
     """Photos within one transaction."""
@@ -23,21 +25,25 @@ class PhotoRepository:
         self._session.add(photo)
         await self._session.flush()
 
-    async def make_ready(self, photo_id: uuid.UUID, facts: Mapping[str, object]) -> Photo | None:
-        """Turn a pending photo into one that counts, with its upload session; None when it was given up meanwhile.
+    async def hold_pending(self, photo_id: uuid.UUID) -> bool:
+        """Keep everyone else from a pending photo until this transaction ends; tell whether it is one still."""
+        pending = select(Photo.id).where(Photo.id == photo_id, *_PENDING)
+        return await self._session.scalar(pending.with_for_update()) is not None
+
+    async def make_ready(self, photo_id: uuid.UUID, facts: Mapping[str, object]) -> Photo:
+        """Turn a pending photo, which is held, into one that counts, with its upload session.
 
         Raises:
             IntegrityError: the owner has a photo with the same bytes.
         """
         rows = await self._session.scalars(
             update(Photo)
-            .where(Photo.id == photo_id, Photo.status == PhotoStatus.PENDING, Photo.deleted_at.is_(None))
+            .where(Photo.id == photo_id, *_PENDING)
             .values(status=PhotoStatus.READY, updated_at=func.now(), **facts)
             .returning(Photo)
             .execution_options(synchronize_session=False, populate_existing=True)
         )
-        if (photo := rows.one_or_none()) is None:
-            return None
+        photo = rows.one()
         self._session.add(UploadSession(id=photo.id, owner_id=photo.owner_id))
         await self._session.flush()
         return photo
@@ -160,7 +166,7 @@ class PhotoRepository:
         """Mark a pending photo as deleted, so that its objects may be deleted; tell whether it was one."""
         discarded = await self._session.scalars(
             update(Photo)
-            .where(Photo.id == photo_id, Photo.status == PhotoStatus.PENDING, Photo.deleted_at.is_(None))
+            .where(Photo.id == photo_id, *_PENDING)
             .values(deleted_at=func.now(), updated_at=func.now())
             .returning(Photo.id)
             .execution_options(synchronize_session=False)

@@ -1,14 +1,17 @@
 """Routes under /api/v1/photos with which photos come in: through the service, or straight to the photo storage."""
 
 import uuid
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from rekindle_api.auth.dependencies import CurrentPlan, CurrentUser
+from rekindle_api.database import DatabaseSession
 from rekindle_api.database.connection import database_of
 from rekindle_api.database.json_values import StorableText
+from rekindle_api.idempotency.once import OnceOnly
 from rekindle_api.photos.direct import Announced, direct_uploads_of
 from rekindle_api.photos.endpoints import Limits
 from rekindle_api.photos.errors import (
@@ -62,6 +65,10 @@ _REFUSALS = (
     StorageUnavailableError,
 )
 
+_KNOWN_ALREADY: dict[int | str, dict[str, Any]] = {
+    200: {"model": PhotoReply, "description": "The photo is there already."}
+}
+
 
 class AnnouncedFile(BaseModel):
     """What is going to be uploaded. With `size` and `sha256` the storage takes exactly that file."""
@@ -109,39 +116,59 @@ class _Answering:
 Answering = Annotated[_Answering, Depends()]
 
 
-@router.post("/upload", status_code=201, openapi_extra=_UPLOAD_BODY, dependencies=[limited("upload")])
+@router.post(
+    "/upload",
+    status_code=201,
+    openapi_extra=_UPLOAD_BODY,
+    dependencies=[limited("upload")],
+    responses=_KNOWN_ALREADY,
+)
 @raises(MalformedUploadError, MissingFileError, *_REFUSALS)
 async def upload(request: Request, user: CurrentUser, answering: Answering) -> PhotoReply:
     """Store a photo: 201 for a new one, 200 when the same bytes were uploaded before."""
     return await answering.with_photo(await uploads_of(request).take(user, request))
 
 
-@router.post("/presigned-upload", status_code=201, dependencies=[limited("upload")])
+class _Announcing:
+    """Answers an announcement with a form."""
+
+    def __init__(self, request: Request, user: CurrentUser, limits: Limits, session: DatabaseSession) -> None:
+        self._uploads = direct_uploads_of(request)
+        self._user = user
+        self._limits = limits
+        self._session = session
+
+    async def with_form(self, file: AnnouncedFile) -> UploadForm:
+        """Return the reply."""
+        announced = file.announced(self._limits.max_upload_bytes)
+        photo, form = await self._uploads.announce(self._session, self._user, announced)
+        return UploadForm(
+            url=form.url,
+            fields=form.fields,
+            key=form.fields["key"],
+            photo_id=photo.id,
+            max_size_bytes=announced.most,
+            expires_in=self._limits.signed_url_seconds,
+        )
+
+
+@router.post("/presigned-upload", status_code=201, response_model=UploadForm, dependencies=[limited("upload")])
 @raises(UploadTooLargeError, QuotaExceededError, StorageUnavailableError)
 async def presigned_upload(
-    request: Request,
-    user: CurrentUser,
-    limits: Limits,
     query: Annotated[AnnouncedFile, Query()],
+    announcing: Annotated[_Announcing, Depends()],
+    session: DatabaseSession,
+    once: OnceOnly,
     body: Annotated[AnnouncedFile | None, Body()] = None,
-) -> UploadForm:
+) -> UploadForm | JSONResponse:
     """Return a form that uploads one photo straight to the storage; complete the upload afterwards.
 
     What is announced can stand in the body or in the query.
     """
-    announced = (body or query).announced(limits.max_upload_bytes)
-    photo, form = await direct_uploads_of(request).announce(user, announced)
-    return UploadForm(
-        url=form.url,
-        fields=form.fields,
-        key=form.fields["key"],
-        photo_id=photo.id,
-        max_size_bytes=announced.most,
-        expires_in=limits.signed_url_seconds,
-    )
+    return await once.answer(session, lambda: announcing.with_form(body or query), 201)
 
 
-@router.post("/{photo_id}/complete", status_code=201)
+@router.post("/{photo_id}/complete", status_code=201, responses=_KNOWN_ALREADY)
 @raises(PhotoNotFoundError, UploadMissingError, UploadChangedError, ChecksumMismatchError, *_REFUSALS)
 async def complete_upload(request: Request, photo_id: uuid.UUID, user: CurrentUser, answering: Answering) -> PhotoReply:
     """Make a photo of what was uploaded by a form: 201 for a new one, 200 when it is there already.

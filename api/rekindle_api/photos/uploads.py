@@ -47,7 +47,8 @@ class Uploads:
             bucket=intake.storage.bucket,
             original_key=f"{photo_prefix(owner.id, photo_id)}original",
         )
-        await intake.begin(owner, photo, form.least_file_bytes)
+        async with intake.database.transaction() as session:
+            await intake.begin(session, owner, photo, form.least_file_bytes)
         finished = False
         try:
             async with Transfer(intake.storage, photo.original_key, self._parts_in_memory) as transfer:
