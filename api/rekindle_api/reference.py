@@ -31,6 +31,7 @@ Generated from the routes by `make generate`: edit them. The same, with every fi
 common ones at the end of the page.
 """
 _NOWHERE = {"database_url": "postgresql://nobody@localhost/nothing", "s3_bucket": "bucket", "supabase_url": "http://x"}
+_CODE = re.compile(r"^- `(\w+)`: (.*)$", re.MULTILINE)
 _COMMON_FROM = 0.5
 """A code of more than this share of the calls is told once for all of them."""
 
