@@ -31,6 +31,7 @@ class ResultReply(BaseModel):
     model: str | None
     params: dict[str, Any]
     created_at: datetime
+    expires_at: datetime | None = Field(default=None, description="When it is deleted; it is kept for good when null.")
     url: str | None = None
     preview_url: str | None = None
     thumbnail_url: str | None = None
@@ -70,6 +71,7 @@ class AnimationAttemptReply(BaseModel):
     reason: str | None = None
     message: str | None = None
     finished_at: datetime | None = None
+    expires_at: datetime | None = Field(default=None, description="When it is deleted; it is kept for good when null.")
     warnings: list[str] = []
     unfulfilled: list[str] = Field(default=[], description="Names of the wishes that could not be done.")
     watermarked: bool = Field(default=False, description="Whether the addresses lead to copies under a watermark.")
@@ -164,6 +166,7 @@ def animation_reply(attempt: AnimationAttempt, urls: Mapping[str, str], *, water
         reason=attempt.reason,
         message=attempt.message,
         finished_at=attempt.finished_at,
+        expires_at=attempt.expires_at,
         warnings=attempt.warnings,
         unfulfilled=attempt.unfulfilled,
         watermarked=keys.watermarked,
@@ -192,6 +195,7 @@ def _result_fields(attempt: RestoreAttempt, urls: Mapping[str, str], keys: Serve
         "model": attempt.model,
         "params": attempt.requested,
         "created_at": attempt.created_at,
+        "expires_at": attempt.expires_at,
         "url": _url(urls, keys.result),
         "preview_url": _url(urls, keys.preview),
         "thumbnail_url": _url(urls, keys.thumbnail),
