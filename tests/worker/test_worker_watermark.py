@@ -89,19 +89,7 @@ def test_a_frame_gets_the_same_as_a_photo(value: int) -> None:
 def read(body: bytes) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(body)) as image:
         assert not image.getexif()
-        assert set(image.info) <= {
-            "jfif",
-            "jfif_version",
-            "jfif_unit",
-            "jfif_density",
-            "progressive",
-            "progression",
-        } | {
-            "loop",
-            "background",
-            "timestamp",
-            "duration",
-        }
+        assert not {"exif", "xmp", "comment", "icc_profile"} & set(image.info)
         return np.asarray(image.convert("RGB"), np.uint8)
 
 

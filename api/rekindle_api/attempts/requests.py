@@ -42,7 +42,7 @@ class RestoreOptions(_Sent):
     colourize: bool = False
     """Add colour to a monochrome photo, when the engine can."""
     denoise_level: Any = None
-    """Strength of noise removal where `denoise` is left out: from 0 to 1, or low, medium or high; others say nothing."""
+    """Strength of noise removal where `denoise` is left out: from 0 to 1, or low, medium, high; others say nothing."""
     user_prompt: Prompt | None = None
     """Wishes in words, for engines that take them."""
     source_result_id: uuid.UUID | None = None
