@@ -17,7 +17,7 @@ from rekindle_api.auth.errors import ACCOUNT_CLOSED, InvalidTokenError, KeysUnav
 from rekindle_api.database import DatabaseSession
 from rekindle_api.database.connection import database_of
 from rekindle_api.events.feed import AttemptFeed, Heartbeat, Subscription
-from rekindle_api.events.messages import Message, State, following, opening
+from rekindle_api.events.messages import NAMES, Message, State, following, opening
 from rekindle_api.events.stream import HEARTBEAT, EventStream, encoded
 from rekindle_api.events.tickets import InvalidTicketError, Reader, Tickets
 from rekindle_api.photos.errors import PhotoNotFoundError
@@ -35,14 +35,27 @@ _TICKET = APIKeyQuery(
 )
 
 _EVENTS = {
-    "description": "The events.",
+    "description": "The events, one after another.",
     "content": {
         "text/event-stream": {
-            "schema": {"type": "string"},
-            "example": (
-                'event: snapshot\ndata: {"job_id": "01975c6e-3f7a-7c21-9d4e-5b8f0a6c2d13", "attempts": [], '
-                '"animations": []}\nretry: 3000\n\n: heartbeat\n\n'
-            ),
+            "schema": {
+                "type": "object",
+                "description": "One event.",
+                "required": ["event", "data"],
+                "properties": {
+                    "event": {"type": "string", "enum": list(NAMES)},
+                    "data": {"type": "string", "contentMediaType": "application/json"},
+                    "id": {"type": "string", "description": "Send the last one back as Last-Event-ID."},
+                    "retry": {"type": "integer", "description": "Milliseconds until the next try to connect."},
+                },
+            },
+            "example": {
+                "event": "progress",
+                "data": '{"job_id": "01975c6e-3f7a-7c21-9d4e-5b8f0a6c2d13", '
+                '"restore_id": "01975c70-88d2-7e05-b3f1-2a9c4d7e6f80", "status": "processing", "percent": 35, '
+                '"stage": "repair", "reason": null, "message": null}',
+                "id": "01975c70-88d2-7e05-b3f1-2a9c4d7e6f80:3",
+            },
         }
     },
 }

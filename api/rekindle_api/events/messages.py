@@ -11,6 +11,16 @@ from rekindle_api.attempts.replies import result_download
 from rekindle_api.outbox.models import AttemptKind
 from rekindle_api.storage import Download
 
+NAMES = (
+    "snapshot",
+    "progress",
+    "completed",
+    "animation_progress",
+    "animation_completed",
+    "animation_failed",
+)
+"""Every event that a stream may send."""
+
 
 @dataclass(frozen=True)
 class AttemptView:
