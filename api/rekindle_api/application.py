@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from rekindle_api.accounts import endpoints as accounts
+from rekindle_api.accounts import export_endpoints as accounts_export
 from rekindle_api.accounts import webhook as supabase_webhook
 from rekindle_api.auth.tokens import TokenVerifier
 from rekindle_api.billing import endpoints as billing
@@ -116,7 +117,7 @@ def create_app(settings: WebSettings) -> FastAPI:
     install(app)
     for domain in (health, uploads, photos, jobs, processing, credits_, events, billing, stripe_webhook):
         app.include_router(domain.router)
-    for part in (accounts, supabase_webhook):
+    for part in (accounts, accounts_export, supabase_webhook):
         app.include_router(part.router)
     if settings.server.shows_docs:
         app.include_router(page.router)

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import copy
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
@@ -129,7 +129,7 @@ class ObjectStorage:
         except ObjectMissingError:
             return None
 
-    async def chunks(self, key: str, etag: str | None = None) -> AsyncIterator[bytes]:
+    async def chunks(self, key: str, etag: str | None = None) -> AsyncGenerator[bytes, None]:
         """Yield an object's bytes as they come, little by little.
 
         Raises:
