@@ -22,6 +22,7 @@ from rekindle_api.billing.remote import (
     RemoteSession,
     RemoteSubscription,
 )
+from rekindle_api.billing.transport import Transport
 from rekindle_api.settings import StripeSettings
 
 API_VERSION = "2026-10-28.endive"
@@ -40,7 +41,7 @@ class StripeGateway:
     def __init__(self, settings: StripeSettings) -> None:
         if settings.stripe_secret_key is None:
             raise BillingUnavailableError
-        self._http = stripe.HTTPXClient(timeout=settings.stripe_timeout_seconds)
+        self._http = Transport(settings.stripe_timeout_seconds)
         self._client = stripe.StripeClient(
             settings.stripe_secret_key.get_secret_value(),
             stripe_version=API_VERSION,
@@ -51,7 +52,7 @@ class StripeGateway:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._http.close_async()  # type: ignore[no-untyped-call] # stripe declares no return type
+        await self._http.close_async()
 
     async def price(self, price_id: str) -> RemotePrice:
         """Return a price."""

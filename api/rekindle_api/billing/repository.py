@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -164,10 +164,13 @@ class BillingRepository:
 
     async def add_payment(self, payment_id: str, **values: object) -> bool:
         """Record a payment; return whether it is new."""
-        added = await self._session.execute(
-            insert(Payment).values(id=payment_id, **values).on_conflict_do_nothing(index_elements=[Payment.id])
+        added = await self._session.scalars(
+            insert(Payment)
+            .values(id=payment_id, **values)
+            .on_conflict_do_nothing(index_elements=[Payment.id])
+            .returning(Payment.id)
         )
-        return isinstance(added, CursorResult) and added.rowcount > 0
+        return added.one_or_none() is not None
 
     async def set_intent(self, payment_id: str, payment_intent: str) -> None:
         """Write Stripe's id of the money when it was not known with the payment."""

@@ -21,12 +21,13 @@ class WebhookRepository:
 
     async def add(self, source: str, external_id: str, kind: str, object_id: str | None, occurred_at: datetime) -> bool:
         """Store an event; return whether it is new."""
-        added = await self._session.execute(
+        added = await self._session.scalars(
             insert(WebhookEvent)
             .values(source=source, external_id=external_id, type=kind, object_id=object_id, occurred_at=occurred_at)
             .on_conflict_do_nothing(index_elements=[WebhookEvent.source, WebhookEvent.external_id])
+            .returning(WebhookEvent.id)
         )
-        return _count(added) > 0
+        return added.one_or_none() is not None
 
     async def claim(self, source: str, limit: int, lease: timedelta) -> list[WebhookEvent]:
         """Take up to `limit` due events for the time of `lease`; other processes take others."""

@@ -1,6 +1,5 @@
 """The HTTP face: paths, parameters, errors, lists and keys of idempotency as Stripe has them."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import RLock
@@ -239,8 +238,3 @@ ENDPOINTS = (
         frozenset({"payment_intent"} | _PAGING),
     ),
 )
-
-
-def dumped(event: Object) -> str:
-    """Return the body of an event's delivery."""
-    return json.dumps(event, indent=2)

@@ -1,10 +1,9 @@
-"""Runs the account's HTTP face in a thread of this process, and delivers its events, signed."""
+"""Runs the account's HTTP face in a thread of this process, and signs its events."""
 
+import json
 import socket
 import threading
 import time
-import urllib.error
-import urllib.request
 from typing import Self
 
 import stripe
@@ -12,7 +11,7 @@ import uvicorn
 
 from rekindle_dev.stripe_fake.account import Account
 from rekindle_dev.stripe_fake.judge import Judge
-from rekindle_dev.stripe_fake.server import Fake, application, dumped
+from rekindle_dev.stripe_fake.server import Fake, application
 from rekindle_dev.stripe_fake.store import Object
 
 READY_SECONDS = 20.0
@@ -77,17 +76,7 @@ class StripeFake:
         """Give no good answer to so many of the next requests."""
         self._fake.broken = requests
 
-    def deliver(self, url: str, event: Object, *, secret: str | None = None, at: int | None = None) -> int:
-        """Post one event to a webhook, signed; return the status of the answer."""
-        body = dumped(event)
-        header = stripe.WebhookSignature.generate_signature_header(body, secret or self.webhook_secret, at)
-        request = urllib.request.Request(  # noqa: S310 - the webhook that the caller names
-            url,
-            data=body.encode(),
-            headers={"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": header},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - same
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            return error.code
+    def signed(self, event: Object, *, secret: str | None = None, at: int | None = None) -> tuple[str, str]:
+        """Return the body of an event's delivery, and the header that signs it."""
+        body = json.dumps(event, indent=2)
+        return body, stripe.WebhookSignature.generate_signature_header(body, secret or self.webhook_secret, at)
