@@ -74,6 +74,17 @@ _FILES = {
         (OutputName.POSTER, "poster.jpg", b"poster"),
     ),
 }
+_WATERMARKED_FILES = {
+    AttemptKind.RESTORE: (
+        (OutputName.WATERMARKED_RESULT, "watermarked-result.jpg", b"marked result"),
+        (OutputName.WATERMARKED_PREVIEW, "watermarked-preview.webp", b"marked preview"),
+    ),
+    AttemptKind.ANIMATION: (
+        (OutputName.WATERMARKED_RESULT, "watermarked-result.mp4", b"marked result"),
+        (OutputName.WATERMARKED_PREVIEW, "watermarked-preview.mp4", b"marked preview"),
+        (OutputName.WATERMARKED_POSTER, "watermarked-poster.jpg", b"marked poster"),
+    ),
+}
 
 
 async def _until(look: Callable[[], Awaitable[T | None]], seconds: float = 60.0) -> T:
@@ -318,7 +329,8 @@ class World:
         """Store outputs and manifest of an attempt."""
         prefix = prefix or attempt.output_prefix
         outputs = []
-        for name, file, body in _FILES[self.kind(attempt).attempts]:
+        kind = self.kind(attempt).attempts
+        for name, file, body in _FILES[kind] + (_WATERMARKED_FILES[kind] if attempt.watermark else ()):
             key = f"{prefix}/{POD}/{file}"
             self.put(key, body)
             digest = hashlib.sha256(body).hexdigest()
@@ -338,6 +350,7 @@ class World:
             provenance=PROVENANCE,
             processing_milliseconds=1,
             warnings=["no colour"],
+            unfulfilled=["colorize"],
         )
         manifest_key = f"{attempt.output_prefix}/manifest.json"
         self.put(manifest_key, manifest.model_dump_json(by_alias=True).encode())

@@ -87,6 +87,21 @@ QUEUED = Observation(status=AttemptStatus.QUEUED, resource_version=7)
             ),
         ),
         (
+            {
+                "phase": "Running",
+                "startTime": "2026-01-01T00:00:00Z",
+                "progress": {"percent": 1, "stage": "fetch", "estimatedCompletionTime": "2026-01-02T00:00:00Z"},
+            },
+            Observation(
+                status=AttemptStatus.PROCESSING,
+                progress_percent=1,
+                progress_stage="fetch",
+                started_at=START,
+                estimated_completion_at=NOW,
+                resource_version=7,
+            ),
+        ),
+        (
             {"phase": "Queued", "startTime": "2026-01-01T00:00:00Z", "waiting": {"reason": "Retrying"}},
             Observation(status=AttemptStatus.PROCESSING, reason="Retrying", started_at=START, resource_version=7),
         ),

@@ -9,6 +9,7 @@ import pytest
 
 from rekindle_api.bridge.cluster import Cluster
 from rekindle_api.bridge.relay import Relay
+from rekindle_api.outbox.models import AttemptKind
 from rekindle_api.outbox.repository import OutboxRepository
 from rekindle_crds import Label, Phase
 
@@ -37,6 +38,19 @@ async def test_an_order_becomes_a_resource_with_labels_and_deadlines(world: "Wor
     assert spec["activeDeadlineSeconds"] == world.settings.active_deadline_seconds
     assert "ttlSecondsAfterSucceeded" not in spec
     assert "ttlSecondsAfterFailed" not in spec
+
+
+@pytest.mark.parametrize("kind", list(AttemptKind))
+async def test_the_tiers_terms_become_priority_and_watermark_of_the_resource(world: "World", kind: AttemptKind) -> None:
+    settings = world.settings.model_copy(update={"watermark_text": "Family archive"})
+    async with world.bridge(settings):
+        plain = await world.ask(kind)
+        ask = world.restore if kind is AttemptKind.RESTORE else world.animate
+        marked = await ask(watermark=True, priority=50)
+        specs = [(await world.created(attempt))["spec"] for attempt in (plain, marked)]
+    name = "restore" if kind is AttemptKind.RESTORE else "animation"
+    assert [spec[name].get("watermark") for spec in specs] == [None, "Family archive"]
+    assert [spec["priority"] for spec in specs] == [0, 50]
 
 
 async def test_racing_bridges_create_each_resource_once(world: "World") -> None:

@@ -1,7 +1,8 @@
 """What becomes of a RestoreJob reaches its attempt, in any order, through every interruption, and ends it once."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +12,8 @@ from rekindle_api.bridge.inbox import Inbox
 from rekindle_api.bridge.resources import RESTORE
 from rekindle_api.bridge.sightings import sighting_of
 from rekindle_api.bridge.watch import ResourceWatch
-from rekindle_crds import Phase
+from rekindle_api.outbox.models import AttemptKind
+from rekindle_crds import Phase, Progress
 
 if TYPE_CHECKING:
     from tests.api.bridge.conftest import World
@@ -48,6 +50,40 @@ async def test_progress_and_result_reach_the_attempt(world: "World") -> None:
     assert row.progress_percent == 100
     assert row.warnings == ["no colour"]
     assert row.finished_at is not None
+
+
+@pytest.mark.parametrize("kind", list(AttemptKind))
+async def test_watermarked_copies_sizes_and_what_was_not_done_reach_the_attempt(
+    world: "World", kind: AttemptKind
+) -> None:
+    ask = world.restore if kind is AttemptKind.RESTORE else world.animate
+    async with world.bridge():
+        attempt: Any = await ask(watermark=True)
+        await world.created(attempt)
+        result = world.result(attempt)
+        await world.report(attempt, world.ended(Phase.SUCCEEDED, "Completed", result=result))
+        row = await world.seen(attempt, "completed")
+    keys = {str(output.name): output.key for output in result.outputs}
+    assert row.watermarked_result_key == keys["WatermarkedResult"]
+    assert row.watermarked_preview_key == keys["WatermarkedPreview"]
+    assert row.watermarked_thumbnail_key == (keys.get("Thumbnail") or keys["WatermarkedPoster"])
+    assert row.stored_bytes == sum(output.bytes for output in result.outputs)
+    assert row.unfulfilled == ["colorize"]
+
+
+async def test_the_estimated_end_is_known_while_the_attempt_runs(world: "World") -> None:
+    soon = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+    async with world.bridge():
+        attempt = await world.restore()
+        await world.created(attempt)
+        running = world.running(30)
+        progress = Progress(percent=30, stage="denoise", estimated_completion_time=soon)
+        await world.report(attempt, running.model_copy(update={"progress": progress}))
+        row = await world.seen(attempt, "processing")
+        assert row.estimated_completion_at == soon
+        await world.report(attempt, world.ended(Phase.FAILED, "EngineError"))
+        row = await world.seen(attempt, "failed")
+    assert row.estimated_completion_at is None
 
 
 async def test_a_failure_keeps_reason_and_message(world: "World") -> None:
