@@ -16,6 +16,8 @@ def variables(record: Record) -> dict[str, str]:
         "SUPABASE_URL": record.supabase_url,
         "SUPABASE_PUBLISHABLE_KEY": record.supabase_publishable_key,
         "SUPABASE_SECRET_KEY": record.supabase_secret_key,
+        "SUPABASE_SERVICE_KEY": record.supabase_secret_key,
+        "SUPABASE_WEBHOOK_SECRETS": record.supabase_webhook_secret,
         "AWS_ENDPOINT_URL_S3": record.s3_endpoint,
         "AWS_ACCESS_KEY_ID": record.s3_access_key_id,
         "AWS_SECRET_ACCESS_KEY": record.s3_secret_access_key,

@@ -25,6 +25,7 @@ class Addresses:
     kubeconfig: Path
     supabase_url: str
     supabase_service_key: str
+    supabase_webhook_secret: str
     bucket: str
     s3: Mapping[str, str]
     """The environment variables of AWS SDKs."""
@@ -103,6 +104,7 @@ def _api_environment(addresses: Addresses) -> dict[str, str]:
         "S3_BUCKET": addresses.bucket,
         "SUPABASE_URL": addresses.supabase_url,
         "SUPABASE_SERVICE_KEY": addresses.supabase_service_key,
+        "SUPABASE_WEBHOOK_SECRETS": addresses.supabase_webhook_secret,
         # Whoever tries things out here shall not have to buy credits first.
         "PLANS": json.dumps({"free": {"credits": FREE_CREDITS}}),
         "REKINDLE_NAMESPACE": NAMESPACE,

@@ -95,6 +95,7 @@ class Stack:
             kubeconfig=self.directory / "control-plane" / "kubeconfig",
             supabase_url=self.issuer.url,
             supabase_service_key=self.issuer.secret_key,
+            supabase_webhook_secret=self.issuer.webhook_secret,
             bucket=self.object_store.bucket,
             s3=self.object_store.environment(),
         )
@@ -110,6 +111,7 @@ class Stack:
             supabase_url=issuer.url,
             supabase_publishable_key=issuer.publishable_key,
             supabase_secret_key=issuer.secret_key,
+            supabase_webhook_secret=issuer.webhook_secret,
             s3_endpoint=store.endpoint_url,
             s3_bucket=store.bucket,
             s3_access_key_id=store.access_key_id,

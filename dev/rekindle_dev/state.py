@@ -36,6 +36,7 @@ class Record:
     supabase_url: str
     supabase_publishable_key: str
     supabase_secret_key: str
+    supabase_webhook_secret: str
     s3_endpoint: str
     s3_bucket: str
     s3_access_key_id: str

@@ -116,6 +116,12 @@ def test_an_administrator_lists_reads_and_deletes_users(browser: Client, adminis
     assert user is not None
     assert user.id in {each.id for each in administrator.auth.admin.list_users(page=1, per_page=100)}
     assert administrator.auth.admin.get_user_by_id(user.id).user.email == user.email
+    new = _email()
+    changed = administrator.auth.admin.update_user_by_id(user.id, {"email": new, "user_metadata": {"name": "Ada"}}).user
+    assert (changed.email, changed.user_metadata["name"]) == (new, "Ada")
+    assert changed.updated_at is not None
+    assert user.updated_at is not None
+    assert changed.updated_at > user.updated_at
     administrator.auth.admin.delete_user(user.id)
     with pytest.raises(AuthApiError) as missing:
         administrator.auth.admin.get_user_by_id(user.id)

@@ -24,6 +24,7 @@ RECORD = Record(
     supabase_url="http://127.0.0.1:2",
     supabase_publishable_key="public",
     supabase_secret_key="it's secret",
+    supabase_webhook_secret="signs",
     s3_endpoint="http://127.0.0.1:3",
     s3_bucket="rekindle",
     s3_access_key_id="id",

@@ -163,6 +163,23 @@ class Accounts:
             total: int = database.execute("SELECT count(*) FROM users").fetchone()[0]
             return [_from_row(row) for row in rows], total
 
+    def update(self, user_id: str, email: str | None, metadata: dict[str, Any]) -> User:
+        """Change an address, unless it is None, and add to the metadata.
+
+        Raises:
+            AccountError: if there is none of this id, or the address is taken.
+        """
+        with self._transaction() as database:
+            user = _user(database, user_id)
+            row = (email or user.email, json.dumps(user.metadata | metadata), _now(), user_id)
+            try:
+                database.execute("UPDATE users SET email = ?, metadata = ?, updated_at = ? WHERE id = ?", row)
+            except sqlite3.IntegrityError:
+                raise AccountError(
+                    422, "email_exists", "A user with this email address has already been registered"
+                ) from None
+            return _user(database, user_id)
+
     def delete(self, user_id: str) -> None:
         """Delete a user with all sessions.
 

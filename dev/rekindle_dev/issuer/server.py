@@ -131,6 +131,13 @@ async def get_user(request: Request) -> Response:
     return JSONResponse(_administrator(request).accounts.user(request.path_params["id"]).wire())
 
 
+async def update_user(request: Request) -> Response:
+    """PUT /admin/users/{id}: the address and the user's metadata."""
+    issuer, body = _administrator(request), await _body(request)
+    email, metadata = body.get("email"), body.get("user_metadata") or {}
+    return JSONResponse(issuer.accounts.update(request.path_params["id"], email, metadata).wire())
+
+
 async def delete_user(request: Request) -> Response:
     """DELETE /admin/users/{id}."""
     _administrator(request).accounts.delete(request.path_params["id"])
@@ -148,6 +155,7 @@ def application(issuer: Issuer) -> Starlette:
         Route("/auth/v1/logout", sign_out, methods=["POST"]),
         Route("/auth/v1/admin/users", list_users),
         Route("/auth/v1/admin/users/{id}", get_user),
+        Route("/auth/v1/admin/users/{id}", update_user, methods=["PUT"]),
         Route("/auth/v1/admin/users/{id}", delete_user, methods=["DELETE"]),
     ]
     # supabase-js calls from the browser, whatever its page's origin.

@@ -34,12 +34,14 @@ class TokenIssuer:
         url: what Supabase calls the project's URL; the issuer's name is `{url}/auth/v1`.
         publishable_key: the API key of browsers.
         secret_key: the API key of administrators.
+        webhook_secret: what its project would sign webhooks with.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.publishable_key = f"sb_publishable_{secrets.token_urlsafe(16)}"
         self.secret_key = f"sb_secret_{secrets.token_urlsafe(16)}"
+        self.webhook_secret = secrets.token_hex(32)
         self.port = 0
         self._keys = KeyRing(directory / "keys")
         self._keys.add()
@@ -112,15 +114,15 @@ class TokenIssuer:
             self._keys.forget_old()
         return key
 
-    def sign_up(self, email: str, password: str) -> Session:
-        """Make an account, as a browser would, and return its first session.
+    def sign_up(self, email: str, password: str, **metadata: object) -> Session:
+        """Make an account, as a browser would, with what the user says of themselves; return its first session.
 
         Raises:
             urllib.error.HTTPError: if the issuer refuses, for example because the address is taken.
         """
         request = urllib.request.Request(  # noqa: S310 - our own URL
             f"{self.url}/auth/v1/signup",
-            data=json.dumps({"email": email, "password": password}).encode(),
+            data=json.dumps({"email": email, "password": password, "data": metadata}).encode(),
             headers={"apikey": self.publishable_key, "Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - same
