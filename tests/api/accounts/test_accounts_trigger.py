@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Iterator
-from pathlib import Path
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.api.conftest import Api
 
 pytestmark = pytest.mark.stack
-INSTALL = Path(__file__).parents[3] / "api" / "supabase" / "install_webhook.sql"
+INSTALL = resources.files("rekindle_api.accounts") / "install_webhook.sql"
 
 # What a Supabase project has of it: the table, the vault, and pg_net, which here keeps what it is given.
 PROJECT = """
