@@ -7,6 +7,7 @@ from pathlib import Path
 from rekindle_dev.pictures import demo_photo, save_before_after
 from rekindle_dev.screen import Screen
 from rekindle_dev.stack import Stack
+from rekindle_dev.tiers import give_tier
 from rekindle_dev.visitor import Visitor, fetch
 
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
@@ -37,6 +38,8 @@ def tell(stack: Stack, screen: Screen, photo: Path | None, output: Path) -> None
         with Visitor(stack.api.url, session.access_token) as visitor:
             with screen.step("Upload the photo through the API"):
                 photo_id = visitor.upload(before.name, before.read_bytes())
+            with screen.step("Give the user a paid tier, whose results have no watermark"):
+                give_tier(stack.database_url, session.user_id, "remember")
             restore_id, after = _restore(visitor, screen, photo_id, output)
             _animate(visitor, screen, (photo_id, restore_id), video)
         with screen.step("Put before and after into one picture"):

@@ -23,12 +23,12 @@ from rekindle_worker.animation.work import STAGES, animate
 from rekindle_worker.failure import WorkFailed
 from rekindle_worker.imaging.decode import Limits, read_photo
 from rekindle_worker.imaging.encode import check_format, write_image
-from rekindle_worker.imaging.watermark import STAGE, watermarked
 from rekindle_worker.options import option
 from rekindle_worker.pipeline import SHARES, restore
 from rekindle_worker.progress import Progress, Report
 from rekindle_worker.stages import output_size
 from rekindle_worker.stop import Stop
+from rekindle_worker.watermark import STAGE, watermarked
 
 _DECODE = {"decode": 5.0}
 _ENCODE = {"encode": 8.0}

@@ -4,12 +4,12 @@ import time
 from collections.abc import Mapping
 
 from rekindle_crds import RestoreParameters
-from rekindle_worker.imaging import watermark
+from rekindle_worker import watermark
 from rekindle_worker.imaging.encode import check_format, write_outputs, write_watermarked
-from rekindle_worker.imaging.watermark import watermarked
 from rekindle_worker.photo import Photo
 from rekindle_worker.pipeline import SHARES, restore
 from rekindle_worker.stages import output_size
+from rekindle_worker.watermark import watermarked
 from rekindle_worker.work import Made, Room
 
 

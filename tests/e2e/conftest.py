@@ -15,6 +15,7 @@ import pytest
 from rekindle_dev.parts import Silent
 from rekindle_dev.programs import NAMESPACE
 from rekindle_dev.stack import Stack
+from rekindle_dev.tiers import give_tier
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,12 @@ class User:
     """Somebody with an account: calls the API with a token, as the frontend does."""
 
     http: httpx.Client
+    database_url: str
+    id: str
+
+    def subscribe(self, tier: str) -> None:
+        """Get another tier, as by a subscription."""
+        give_tier(self.database_url, self.id, tier)
 
     def upload(self, photo: bytes) -> str:
         answer = self.http.post("/api/v1/photos/upload", files={"file": ("file-upload-1.jpg", photo, "image/jpeg")})
@@ -58,7 +65,7 @@ def user(stack: Stack) -> Iterator[User]:
     session = stack.issuer.sign_up(f"user-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(12))
     headers = {"Authorization": f"Bearer {session.access_token}"}
     with httpx.Client(base_url=stack.api.url, headers=headers, timeout=30) as http:
-        yield User(http)
+        yield User(http, stack.database_url, session.user_id)
 
 
 class Cluster:

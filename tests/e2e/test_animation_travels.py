@@ -63,6 +63,7 @@ def test_an_animation_asked_for_while_its_restoration_runs_travels_the_whole_way
     assert video.headers["content-type"] == "video/mp4"
     codec, width, height = first_frame(video.content)
     assert codec == "h264"
+    assert "/watermarked-result.mp4?" in ended["video_url"]
     assert min(width, height) == 480
 
     job = user.http.get(f"/api/v1/jobs/{photo_id}").json()
@@ -70,6 +71,7 @@ def test_an_animation_asked_for_while_its_restoration_runs_travels_the_whole_way
     [attempt] = job["animation_attempts"]
     assert (attempt["id"], attempt["restore_id"], attempt["status"]) == (animation_id, restore_id, "completed")
     for name in ("preview_url", "result_url", "thumb_url"):
+        assert "/watermarked-" in attempt[name]
         assert httpx.get(attempt[name]).status_code == 200, name
     phase = cluster.kubectl("get", "animationjob", animation_job_of(animation_id), "-o", "jsonpath={.status.phase}")
     assert phase == "Succeeded"

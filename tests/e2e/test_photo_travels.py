@@ -5,9 +5,11 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any, LiteralString
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -38,6 +40,11 @@ def sweep(stack: Stack) -> None:
     subprocess.run([sys.executable, "-m", "rekindle_api.cli", "sweep"], env=environment, check=True)
 
 
+def rows(stack: Stack, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        return connection.execute(query, values).fetchall()
+
+
 def resource_of(attempt_id: str) -> str:
     return f"r-{attempt_id.replace('-', '')}"
 
@@ -45,9 +52,11 @@ def resource_of(attempt_id: str) -> str:
 def test_an_uploaded_photo_comes_back_restored_and_better_than_it_was(user, eventually):
     damaged, clean = damaged_photo(seed=11), clean_photo(512)
     photo_id = user.upload(damaged)
+    user.subscribe("remember")
     attempt_id = user.restore(photo_id)
     attempt = eventually(lambda: user.ended(photo_id, attempt_id))
     assert attempt["s3_key"] != "failed"
+    assert attempt["watermarked"] is False
     answer = httpx.get(attempt["url"])
     assert "attachment" in answer.headers["content-disposition"]
     restored = pixels(answer.content)
@@ -55,6 +64,32 @@ def test_an_uploaded_photo_comes_back_restored_and_better_than_it_was(user, even
     before, after = similarity(pixels(damaged), clean), similarity(restored, clean)
     assert after[0] > before[0]
     assert after[1] > before[1]
+
+
+def test_a_free_users_photo_comes_back_under_a_watermark_until_there_is_a_subscription(
+    user, cluster, stack, eventually
+):
+    photo_id = user.upload(damaged_photo(seed=51))
+    attempt_id = user.restore(photo_id, restore={"colourize": True})
+    attempt = eventually(lambda: user.ended(photo_id, attempt_id))
+    spec = cluster.job(resource_of(attempt_id))["spec"]
+    assert (spec["restore"]["watermark"], spec["priority"]) == ("Rekindle", 0)
+    assert attempt["watermarked"] is True
+    assert attempt["s3_key"].endswith("/watermarked-result.jpg")
+    assert attempt["unfulfilled"] == ["colorize"]
+    marked = pixels(httpx.get(attempt["url"]).content)
+    download = user.http.get(f"/api/v1/photos/{photo_id}/download-url", params={"key_type": "processed"}).json()
+    assert np.array_equal(pixels(httpx.get(download["url"]).content), marked)
+
+    user.subscribe("remember")
+    attempt = user.attempt(photo_id, attempt_id)
+    assert attempt["watermarked"] is False
+    clean = pixels(httpx.get(attempt["url"]).content)
+    assert clean.shape == marked.shape
+    assert 0.03 < (np.abs(clean.astype(int) - marked).max(axis=2) > 12).mean() < 0.4
+    [[stored]] = rows(stack, "SELECT stored_bytes FROM restore_attempts WHERE id = %s", attempt_id)
+    outputs = cluster.job(resource_of(attempt_id))["status"]["result"]["outputs"]
+    assert stored == sum(output["bytes"] for output in outputs)
 
 
 def test_the_event_stream_tells_the_progress_and_the_end(user):

@@ -15,8 +15,8 @@ from PIL import Image
 from rekindle_crds import Output, OutputName, RestoreParameters
 from rekindle_worker.animation.stamp import Stamp
 from rekindle_worker.cli import main
-from rekindle_worker.imaging.watermark import watermarked
 from rekindle_worker.photo import Photo, Stored, from_bytes, to_bytes
+from rekindle_worker.watermark import watermarked
 
 Load = Callable[[str], NDArray[np.uint8]]
 CLEAN = (OutputName.RESULT, OutputName.PREVIEW, OutputName.THUMBNAIL)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rekindle_worker.animation.frames import Frame
-from rekindle_worker.imaging.watermark import Watermark
+from rekindle_worker.watermark import Watermark
 
 _ONE = 256
 _HALF = 128
