@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 
 from rekindle_api.attempts.charges import check_charges
 from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
@@ -151,7 +151,7 @@ class Ledger:
         """Run a statement behind everybody's back."""
         async with self.database.transaction() as session:
             result = await session.execute(text(statement), values)
-            return list(result) if result.returns_rows else []
+            return list(result) if isinstance(result, CursorResult) and result.returns_rows else []
 
 
 @pytest.fixture
