@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 from psycopg import sql
+from tests.api.description import Described
 
 from rekindle_api.application import WebSettings, create_app
 from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
@@ -37,10 +38,20 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def template_database(postgres: "PostgreSQL") -> str:
+def service_role(postgres: "PostgreSQL") -> tuple[str, str]:
+    """Name and password of the role that web servers sign in as."""
+    name, password = f"service_{secrets.token_hex(6)}", secrets.token_hex(16)
+    made = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(name), sql.Literal(password))
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(made)
+    return name, password
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres: "PostgreSQL", service_role: tuple[str, str]) -> str:
     """The name of a database with every migration; others are copied from it."""
     name = f"template_{secrets.token_hex(6)}"
-    upgrade(read(DatabaseSettings, {"database_url": postgres.create_database(name)}))
+    upgrade(read(DatabaseSettings, {"database_url": postgres.create_database(name)}), app_role=service_role[0])
     return name
 
 
@@ -54,6 +65,12 @@ def migrated_url(postgres: "PostgreSQL", template_database: str) -> Iterator[str
         )
     yield f"{postgres.url.rpartition('/')[0]}/{name}"
     postgres.drop_database(name)
+
+
+@pytest.fixture
+def service_url(migrated_url: str, service_role: tuple[str, str]) -> str:
+    """The URL of that database for the role of the service, which has the privileges that it needs and no others."""
+    return f"postgresql://{':'.join(service_role)}@{migrated_url.rpartition('@')[2]}"
 
 
 @dataclass(frozen=True)
@@ -168,7 +185,10 @@ class Api:
                 filled = await self.grant(user_id, credits_, headers)
 
         http = httpx.AsyncClient(
-            base_url=self.url, headers=headers, timeout=60, event_hooks={"request": [fill_the_purse]}
+            base_url=self.url,
+            headers=headers,
+            timeout=60,
+            event_hooks={"request": [fill_the_purse], "response": self.http.event_hooks["response"]},
         )
         self.opened.append(http)
         return Account(user_id, token, http)
@@ -227,15 +247,24 @@ class Api:
         return keys
 
 
+@pytest.fixture(scope="session")
+def described() -> Described:
+    """Hold replies to the API's description."""
+    settings = {"database_url": "postgresql://u:p@h/d", "s3_bucket": "photos", "supabase_url": "http://issuer"}
+    return Described(create_app(WebSettings.read(settings)).openapi())
+
+
 StartApi = Callable[..., Awaitable[Api]]
 
 
 @pytest.fixture
 async def start_api(
     migrated_url: str,
+    service_url: str,
     object_store: "ObjectStore",
     bucket: str,
     issuer: "TokenIssuer",
+    described: Described,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[StartApi]:
     """Start a web server; keyword arguments are settings."""
@@ -246,7 +275,7 @@ async def start_api(
 
     async def start(**overrides: object) -> Api:
         given: dict[str, object] = {
-            "database_url": migrated_url,
+            "database_url": service_url,
             "s3_bucket": bucket,
             "s3_endpoint_url": object_store.endpoint_url,
             "supabase_url": issuer.url,
@@ -255,7 +284,7 @@ async def start_api(
         app = create_app(WebSettings.read(given))
         context = _serving(app)
         server, url = await context.__aenter__()
-        http = httpx.AsyncClient(base_url=url, timeout=60)
+        http = httpx.AsyncClient(base_url=url, timeout=60, event_hooks={"response": [described]})
         servers.append(context)
         running.append(Api(url, app, issuer, object_store.client(), bucket, migrated_url, http, server, [http]))
         return running[-1]
