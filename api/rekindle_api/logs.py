@@ -19,6 +19,8 @@ from rekindle_api.problems.common import InternalError
 _log = logging.getLogger("rekindle_api.request")
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+# PostgreSQL quotes whole rows there.
+_DETAIL = re.compile(r"DETAIL:.*?(?=\n\[SQL|\nCONTEXT:|\n\n|\Z)", re.DOTALL)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -42,18 +44,20 @@ class JsonFormatter(logging.Formatter):
             line["request_id"] = request_id
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = _DETAIL.sub("DETAIL: not logged", self.formatException(record.exc_info))
         return json.dumps(line, default=str)
 
 
 def configure(level: str, stream: TextIO = sys.stderr) -> None:
-    """Send every log line of this process to standard error, or another stream, as JSON."""
+    """Send every log line of this process to standard error, or another stream, as JSON.
+
+    Only our own lines follow `level`. Libraries speak from warnings on: below, they log statements, headers and bodies.
+    """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    # These log addresses with their queries, or one line per call.
-    for noisy in ("httpx", "httpcore", "botocore", "boto3", "urllib3", "stripe", "alembic", "uvicorn.access"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("rekindle_api").setLevel(level)
+    logging.getLogger("uvicorn.error").setLevel(logging.INFO)
 
 
 class RequestMiddleware:
