@@ -18,8 +18,8 @@ async def take_over(database: Database, record: SupabaseUser, plans: PlanSetting
     async with database.transaction() as session:
         applied = await apply_record(session, record)
         at_commit(session, Commit.RECORD_APPLIED)
-        if applied.user is not None and applied.action is Action.CREATED:
-            await AuditRepository(session).record("account.created", None, applied.user.id)
+        if applied.user is not None and applied.action in {Action.CREATED, Action.UPDATED}:
+            await AuditRepository(session).record(f"account.{applied.action}", None, applied.user.id)
     if applied.user is not None and applied.action in {Action.CREATED, Action.UPDATED}:
         # A transaction of its own: credits are locked before accounts.
         async with database.transaction() as session:

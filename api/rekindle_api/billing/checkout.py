@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.billing.context import Billing
 from rekindle_api.billing.decisions import is_live
 from rekindle_api.billing.errors import AlreadySubscribedError, NoCustomerError, NotForSaleError
@@ -68,6 +69,7 @@ async def open_checkout(billing: Billing, user_id: uuid.UUID, item: Item) -> Rem
         await rows.add_checkout(
             opened.id, user_id=user_id, mode=item.mode, item=item.name, expires_at=opened.expires_at
         )
+        await AuditRepository(session).record("checkout.opened", user_id, user_id, session=opened.id, item=item.name)
         at_commit(session, Commit.CHECKOUT_OPENED)
     for each in others:
         await close_checkout(billing, each)

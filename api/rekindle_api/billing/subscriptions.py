@@ -5,6 +5,7 @@ import uuid
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.billing.context import Billing
 from rekindle_api.billing.decisions import is_live, standing
 from rekindle_api.billing.errors import UnknownPriceError
@@ -78,6 +79,8 @@ async def _settle(session: AsyncSession, user_id: uuid.UUID) -> list[str]:
         await rows.supersede(now.superseded)
     user = await rows.user(user_id)
     if user is not None and user.status != AccountStatus.DELETED:
+        if user.tier != now.tier:
+            await AuditRepository(session).record("account.tier_changed", None, user_id, before=user.tier, now=now.tier)
         await rows.set_tier(user_id, now.tier, now.renews_at)
         if user.tier == Tier.FREE and now.tier is not Tier.FREE:
             await keep_everything(session, user_id)

@@ -16,6 +16,7 @@ from rekindle_api.attempts.models import AnimationAttempt, Attempt, AttemptStatu
 from rekindle_api.attempts.requests import AnimateRequest, RestoreRequest
 from rekindle_api.attempts.service import Subject, Terms, request_animation, request_restore
 from rekindle_api.attempts.states import cancel
+from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.auth.dependencies import CurrentUser
 from rekindle_api.credits.service import ensure_account
 from rekindle_api.database import DatabaseSession
@@ -62,6 +63,8 @@ class Work:
             AttemptEndedError: it completed or failed.
         """
         attempt = await self._found(identifier)
+        if not AttemptStatus(attempt.status).finished and attempt.cancel_requested_at is None:
+            await AuditRepository(self._session).record("attempt.cancelled", self._user.id, attempt.id)
         if isinstance(attempt, RestoreAttempt):
             await cancel(self._session, RestoreAttempt, attempt.id)
         else:
