@@ -16,7 +16,7 @@ from rekindle_api.problems.common import BodyTooLargeError, InternalError, Inval
 _PROBLEM = "ProblemBody"
 _REFERENCE = "#/components/schemas/{model}"
 _MEDIA_TYPE = "application/problem+json"
-_NO_BODY = frozenset({"GET", "DELETE", "HEAD"})
+_NO_BODY = frozenset({"GET", "HEAD"})
 
 
 def operation_id(route: APIRoute) -> str:
