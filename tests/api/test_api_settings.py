@@ -10,6 +10,7 @@ from rekindle_api.settings import (
     DatabaseSettings,
     DomainSettings,
     InvalidSettingsError,
+    LiveSettings,
     ServerSettings,
     StorageSettings,
     read,
@@ -39,6 +40,8 @@ TOKENS = {"database_iam_auth": True, "database_iam_region": "eu-central-1", "dat
         (StorageSettings, {"s3_bucket": "photos", "s3_endpoint_url": "http://s3"}, "S3_ENDPOINT_URL"),
         (StorageSettings, {"s3_bucket": "photos", "s3_public_endpoint_url": "http://s3"}, "S3_PUBLIC_ENDPOINT_URL"),
         (AuthSettings, {"supabase_url": "http://project.example"}, "SUPABASE_URL"),
+        (LiveSettings, {}, "TICKET_SECRET"),
+        (LiveSettings, {"ticket_secret": "Hk3-too-short"}, "TICKET_SECRET"),
         (ServerSettings, {}, "CORS_ORIGINS"),
         (ServerSettings, {"cors_origins": "http://app.example"}, "CORS_ORIGINS"),
     ],
@@ -58,6 +61,7 @@ def test_production_refuses_what_is_weak(kind: type[DomainSettings], values: dic
         (DatabaseSettings, {"database_url": "postgresql://rekindle@db.example/rekindle", **TOKENS}),
         (StorageSettings, {"s3_bucket": "photos"}),
         (AuthSettings, {"supabase_url": "https://project.example/"}),
+        (LiveSettings, {"ticket_secret": "Hk3-long-enough-to-sign-tickets-with"}),
         (ServerSettings, {"cors_origins": "https://app.example"}),
     ],
 )
@@ -82,6 +86,15 @@ def test_production_takes_what_is_strong(kind: type[DomainSettings], values: dic
 def test_nonsense_is_refused_everywhere(kind: type[DomainSettings], values: dict[str, Any]) -> None:
     with pytest.raises(InvalidSettingsError):
         read(kind, values)
+
+
+def test_the_api_is_shown_everywhere_but_in_production_unless_that_is_said() -> None:
+    production = {"environment": "production", "cors_origins": "https://app.example"}
+
+    assert read(ServerSettings, {}).shows_docs
+    assert not read(ServerSettings, {"api_docs": False}).shows_docs
+    assert not read(ServerSettings, production).shows_docs
+    assert read(ServerSettings, {**production, "api_docs": True}).shows_docs
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
