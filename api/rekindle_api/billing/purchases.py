@@ -64,11 +64,8 @@ def _due(billing: Billing, remote: RemoteInvoice) -> InvoiceCredits | None:
 
 async def _apply_earlier(billing: Billing, remote: RemoteInvoice) -> None:
     """Record what was paid before an invoice that takes credits, so that it takes them of what is there."""
-    earlier = [
-        each.id
-        async for each in billing.stripe.paid_invoices_of(remote.subscription or "")
-        if each.created < remote.created
-    ]
+    newest_first = [each.id async for each in billing.stripe.paid_invoices_of(remote.subscription or "")]
+    earlier = newest_first[newest_first.index(remote.id) + 1 :] if remote.id in newest_first else []
     async with billing.database.transaction() as session:
         known = await BillingRepository(session).known_payments(earlier)
     for invoice_id in reversed(earlier):

@@ -129,7 +129,7 @@ async def take_from_subscription(session: AsyncSession, payment: Payment, amount
     for earlier in await BillingRepository(session).payments_of_subscription(payment.subscription_id):
         if left <= 0:
             return
-        if earlier.credits <= 0:
+        if earlier.credits <= 0 or earlier.paid_at > payment.paid_at:
             continue
         part = min(left, await credits_service.reversible(session, payment.user_id, LotSource.SUBSCRIPTION, earlier.id))
         if part:

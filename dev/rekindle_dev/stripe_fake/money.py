@@ -31,6 +31,8 @@ class Money(Store):
             metadata=fields.get("metadata", {}),
             reason=fields.get("reason"),
         )
+        # Alone among these objects a refund does not say in which mode it is.
+        del refund["livemode"]
         self.tell("refund.created", refund)
         self.tell("charge.refunded", charge)
         return refund
