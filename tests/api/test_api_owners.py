@@ -41,7 +41,7 @@ class Operation:
     path: str
     parameters: tuple[str, ...]
     body: dict[str, Any] | None
-    identifiers: frozenset[str]
+    identifiers: frozenset[tuple[str, ...]]
 
     def address(self, values: Mapping[str, str]) -> str:
         """Return its path with ids."""
@@ -66,26 +66,27 @@ def described(document: dict[str, Any]) -> Iterator[Operation]:
 
 
 def _identifiers(
-    schema: dict[str, Any], schemas: dict[str, Any], name: str = "", within: frozenset[str] = frozenset()
-) -> Iterator[str]:
-    """Yield the names of a body's fields that are ids."""
+    schema: dict[str, Any],
+    schemas: dict[str, Any],
+    place: tuple[str, ...] = (),
+    within: frozenset[str] = frozenset(),
+) -> Iterator[tuple[str, ...]]:
+    """Yield where in a body ids are, as the names of the fields on the way there."""
     if (reference := schema.get("$ref")) is not None and reference not in within:
-        yield from _identifiers(schemas[reference.rpartition("/")[2]], schemas, name, within | {reference})
+        yield from _identifiers(schemas[reference.rpartition("/")[2]], schemas, place, within | {reference})
     if schema.get("format") == "uuid":
-        yield name
+        yield place
     for part in (*schema.get("anyOf", ()), *schema.get("allOf", ()), schema.get("items", {})):
         if part:
-            yield from _identifiers(part, schemas, name, within)
-    for key, part in schema.get("properties", {}).items():
-        yield from _identifiers(part, schemas, key, within)
+            yield from _identifiers(part, schemas, place, within)
+    for name, part in schema.get("properties", {}).items():
+        yield from _identifiers(part, schemas, (*place, name), within)
 
 
-def _with_id(body: Any, field: str, value: str) -> Any:
-    """Return a body in which a field, wherever it is, holds an id."""
-    if isinstance(body, dict):
-        changed = {key: value if key == field else _with_id(part, field, value) for key, part in body.items()}
-        return changed if field in json.dumps(changed) else changed | {field: value}
-    return body
+def _with_id(body: Any, place: tuple[str, ...], value: str) -> Any:
+    """Return a body with an id in this place."""
+    first, *rest = place
+    return {**(body or {}), first: _with_id((body or {}).get(first), tuple(rest), value) if rest else value}
 
 
 @dataclass(frozen=True)
@@ -172,12 +173,12 @@ async def test_no_body_or_query_names_what_belongs_to_another(api: "Api", photo_
     before = everything(api)
 
     for operation in operations:
-        for field in operation.identifiers:
-            assert (operation.id, field) in NAMED, f"say what {field} of {operation.id} names"
-            foreign = getattr(theirs, NAMED[operation.id, field])
+        for place in operation.identifiers:
+            assert (operation.id, place[-1]) in NAMED, f"say what {place} of {operation.id} names"
+            foreign = getattr(theirs, NAMED[operation.id, place[-1]])
             address = operation.address({name: own.of(name)[0] for name in operation.parameters})
-            reply = await intruder.http.request(operation.verb, address, json=_with_id(operation.body, field, foreign))
-            assert reply.status_code == 404, f"{operation.id} {field}: {reply.status_code} {reply.text}"
+            reply = await intruder.http.request(operation.verb, address, json=_with_id(operation.body, place, foreign))
+            assert reply.status_code == 404, f"{operation.id} {place}: {reply.status_code} {reply.text}"
 
     assert everything(api) == before
 
