@@ -122,7 +122,7 @@ async def test_credits_are_found_by_indexes_only(ledger: "Ledger", migrated_url:
 
         def counted() -> bool:
             seen.update({name: (one, other) for name, one, other in connection.execute(SEQUENTIAL.encode())})
-            return seen["credit_accounts"][1] > before["credit_accounts"][1] + 20
+            return bool(seen["credit_accounts"][1] > before["credit_accounts"][1] + 20)
 
         await soon(counted)
         tables = [name for name in seen if name == "users" or "credit" in name]
