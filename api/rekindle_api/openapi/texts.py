@@ -1,8 +1,8 @@
 """What the document says in words: the introduction, and what belongs to each tag."""
 
 DESCRIPTION = """
-Every call takes a Supabase access token as `Authorization: Bearer …`, but for health checks, prices and webhooks; event streams
-also take a ticket. A user sees nothing of another: what belongs to somebody else is answered like what does not exist.
+Every call takes a Supabase access token as `Authorization: Bearer …`, but for health checks, prices and webhooks; event
+streams also take a ticket. A user sees nothing of another: what is somebody else's is answered like what is not there.
 
 Every error is [problem+json](https://www.rfc-editor.org/rfc/rfc9457). Its `code` is stable and for programs, its
 `detail` is for people, and `request_id` names the request in the logs.
