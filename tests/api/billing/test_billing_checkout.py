@@ -1,0 +1,195 @@
+"""What users can do to pay: plans, Checkout pages and the portal; and that nobody is billed who wants to go."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rekindle_api.billing.deletion import cancel_for_deletion
+
+if TYPE_CHECKING:
+    from tests.api.billing.conftest import Shop, StartShop
+else:
+    Shop = StartShop = Any
+
+pytestmark = pytest.mark.stack
+
+
+async def test_plans_tell_everybody_what_there_is_and_what_it_costs(shop: Shop):
+    reply = await shop.api.http.get("/api/v1/billing/plans")
+    assert reply.status_code == 200
+    plans = reply.json()
+    assert [(tier["tier"], tier["credits"], tier["price"]) for tier in plans["tiers"]] == [
+        ("free", 3, None),
+        ("remember", 25, {"amount": 999, "currency": "usd"}),
+        ("cherish", 60, {"amount": 1999, "currency": "usd"}),
+        ("forever", 150, {"amount": 3999, "currency": "usd"}),
+    ]
+    assert [(pack["pack"], pack["credits"], pack["price"] is None) for pack in plans["packs"]] == [
+        ("small", 10, False),
+        ("medium", 30, False),
+        ("large", 100, True),
+    ]
+    assert plans["costs"]["restore"] == 2
+
+
+async def test_prices_are_asked_for_once_and_old_ones_are_better_than_none(shop: Shop):
+    for _ in range(3):
+        assert (await shop.api.http.get("/api/v1/billing/plans")).status_code == 200
+    assert len([asked for asked in shop.stripe.requests if "/prices/" in asked]) == 5
+
+
+async def test_without_a_key_of_stripe_nothing_is_sold_and_plans_say_so(start_api: Any):
+    api = await start_api()
+    account = api.account(credits_=0)
+    for method, path, body in (
+        ("POST", "/api/v1/billing/checkout", {"pack": "small"}),
+        ("POST", "/api/v1/billing/portal", None),
+        ("POST", "/api/webhooks/stripe", {}),
+    ):
+        reply = await account.http.request(method, path, json=body)
+        assert (reply.status_code, reply.json()["code"]) == (503, "billing_unavailable")
+    plans = (await api.http.get("/api/v1/billing/plans")).json()
+    assert plans["available"] is False
+    assert (await account.http.get("/api/v1/billing/subscription")).json()["tier"] == "free"
+
+
+async def test_a_checkout_names_user_and_deployment_and_makes_one_customer(shop: Shop):
+    buyer = await shop.buyer()
+    opened = await asyncio.gather(*(shop.checkout(buyer, pack="small") for _ in range(3)))
+    sessions = [shop.stripe.account.get("checkout.session", each) for each in opened]
+    assert len({each["customer"] for each in sessions}) == 1
+    assert len(list(shop.stripe.account.all("customer"))) == 1
+    user_id = str(shop.user_id(buyer))
+    assert {each["client_reference_id"] for each in sessions} == {user_id}
+    marks = {"deployment": "tests", "user_id": user_id, "item": "small", "credits": "10"}
+    assert all(each["metadata"] == marks for each in sessions)
+
+
+async def test_a_second_checkout_closes_the_first(shop: Shop):
+    buyer = await shop.buyer()
+    first = await shop.checkout(buyer, tier="remember")
+    second = await shop.checkout(buyer, pack="small")
+    states = [shop.stripe.account.get("checkout.session", each)["status"] for each in (first, second)]
+    assert states == ["expired", "open"]
+
+
+async def test_of_many_checkouts_opened_at_once_one_stays_open(shop: Shop):
+    buyer = await shop.buyer()
+    await asyncio.gather(*(shop.checkout(buyer, pack="small") for _ in range(5)))
+    open_now = [each["id"] for each in shop.stripe.account.all("checkout.session") if each["status"] == "open"]
+    assert len(open_now) == 1
+
+
+async def test_a_first_checkout_that_was_paid_counts_when_a_second_is_opened(shop: Shop):
+    buyer = await shop.buyer()
+    await shop.buy(buyer, pack="small")
+    await shop.checkout(buyer, pack="small")
+    assert await shop.spendable(buyer) == 10
+
+
+async def test_a_second_subscription_is_refused_even_before_any_event_told_of_the_first(shop: Shop):
+    buyer = await shop.buyer()
+    await shop.buy(buyer, tier="remember")
+    reply = await buyer.http.post("/api/v1/billing/checkout", json={"tier": "forever"})
+    assert (reply.status_code, reply.json()["code"]) == (409, "already_subscribed")
+    assert "/api/v1/billing/portal" in reply.json()["detail"]
+    assert (await shop.subscription(buyer))["tier"] == "remember"
+    await shop.checkout(buyer, pack="small")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ({}, "invalid_request"),
+        ({"tier": "remember", "pack": "small"}, "invalid_request"),
+        ({"tier": "gold"}, "invalid_request"),
+        ({"tier": "free"}, "not_for_sale"),
+        ({"pack": "large"}, "not_for_sale"),
+        ({"pack": "no such pack"}, "not_for_sale"),
+    ],
+)
+async def test_what_is_not_for_sale_is_refused(shop: Shop, wanted: dict[str, str], code: str):
+    buyer = await shop.buyer()
+    reply = await buyer.http.post("/api/v1/billing/checkout", json=wanted)
+    assert (reply.status_code, reply.json()["code"]) == (422, code)
+    assert not list(shop.stripe.account.all("checkout.session"))
+
+
+async def test_the_same_idempotency_key_opens_one_page(shop: Shop):
+    buyer = await shop.buyer()
+    replies = [
+        await buyer.http.post("/api/v1/billing/checkout", json={"pack": "small"}, headers={"Idempotency-Key": "k-1"})
+        for _ in range(2)
+    ]
+    assert [reply.status_code for reply in replies] == [201, 201]
+    assert replies[0].json() == replies[1].json()
+    assert len(list(shop.stripe.account.all("checkout.session"))) == 1
+
+
+async def test_stripe_out_of_reach_is_told_and_leaves_nothing_behind(shop: Shop):
+    buyer = await shop.buyer()
+    shop.stripe.break_next(1)
+    reply = await buyer.http.post("/api/v1/billing/checkout", json={"pack": "small"})
+    assert (reply.status_code, reply.json()["code"]) == (503, "stripe_unavailable")
+    await shop.buy(buyer, pack="small")
+    await shop.deliver()
+    assert await shop.spendable(buyer) == 10
+
+
+async def test_the_portal_opens_for_whoever_bought_something(shop: Shop):
+    buyer = await shop.buyer()
+    reply = await buyer.http.post("/api/v1/billing/portal")
+    assert (reply.status_code, reply.json()["code"]) == (404, "no_customer")
+    await shop.checkout(buyer, pack="small")
+    reply = await buyer.http.post("/api/v1/billing/portal")
+    assert reply.status_code == 200
+    assert reply.json()["url"].startswith("https://billing.stripe.com/")
+
+
+async def test_a_pack_gives_what_was_promised_when_it_was_opened(start_shop: StartShop):
+    shop = await start_shop(top_ups={"small": 10, "medium": 30})
+    buyer = await shop.buyer()
+    session = await shop.checkout(buyer, pack="small")
+    shop.billing.plans.top_ups["small"] = 7
+    shop.stripe.account.pay(session)
+    await shop.deliver()
+    assert await shop.spendable(buyer) == 10
+
+
+async def test_nobody_sees_anothers_payments(shop: Shop):
+    buyer, other = await shop.buyer(), await shop.buyer()
+    await shop.buy(buyer, tier="remember")
+    await shop.deliver()
+    assert await shop.payments(other) == []
+    assert (await shop.subscription(other))["status"] is None
+
+
+async def test_whoever_wants_to_go_is_not_billed_again_and_whoever_is_gone_not_at_all(shop: Shop):
+    buyer = await shop.buyer()
+    session = await shop.buy(buyer, tier="remember")
+    await shop.deliver()
+    user_id = shop.user_id(buyer)
+    shop.api.rows(
+        "UPDATE users SET status = 'deletion_requested', deletion_requested_at = now() WHERE id = %s", user_id
+    )
+    for _ in range(2):
+        assert await cancel_for_deletion(shop.billing, user_id)
+    subscription = shop.stripe.account.get("subscription", session["subscription"])
+    assert (subscription["status"], subscription["cancel_at_period_end"]) == ("active", True)
+    shop.api.rows("UPDATE users SET status = 'deleted', deleted_at = now() WHERE id = %s", user_id)
+    for _ in range(2):
+        assert await cancel_for_deletion(shop.billing, user_id)
+    assert subscription["status"] == "canceled"
+
+
+async def test_a_cancellation_that_failed_is_tried_again_by_the_comparison(shop: Shop):
+    buyer = await shop.buyer()
+    session = await shop.buy(buyer, tier="remember")
+    await shop.deliver()
+    user_id = shop.user_id(buyer)
+    shop.api.rows("UPDATE users SET status = 'deleted', deleted_at = now() WHERE id = %s", user_id)
+    shop.stripe.break_next(1)
+    assert not await cancel_for_deletion(shop.billing, user_id)
+    assert (await shop.compare()).failures == 0
+    assert shop.stripe.account.get("subscription", session["subscription"])["status"] == "canceled"
