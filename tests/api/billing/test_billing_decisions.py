@@ -3,12 +3,14 @@
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rekindle_api.billing.decisions import credits_of_invoice, credits_taken, returns_of, standing
-from rekindle_api.billing.events import Event
+from rekindle_api.billing.events import SUBJECTS, Event
+from rekindle_api.billing.gateway import API_VERSION
 from rekindle_api.billing.months import add_months
 from rekindle_api.billing.remote import InvoiceLine, RemoteDispute, RemoteRefund
 from rekindle_api.settings import InvalidSettingsError, StripeSettings, Tier, read
@@ -209,3 +211,10 @@ def test_development_moves_no_real_money():
 
 def test_without_a_key_nothing_is_sold_even_in_production():
     assert not read(StripeSettings, {"environment": "production"}).enabled
+
+
+def test_the_documentation_names_each_event_that_is_taken_and_no_other():
+    page = (Path(__file__).parents[3] / "docs/billing.md").read_text(encoding="utf-8")
+    block = page.partition("these events:")[2].split("```")[1]
+    assert set(block.split()) == set(SUBJECTS)
+    assert API_VERSION in page
