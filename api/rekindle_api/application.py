@@ -57,6 +57,21 @@ from rekindle_api.settings import (
 from rekindle_api.storage import ObjectStorage
 from rekindle_api.users.directory import directory_from
 
+_PARTS = (
+    health,
+    uploads,
+    photos,
+    jobs,
+    processing,
+    credits_,
+    events,
+    billing,
+    accounts,
+    accounts_export,
+    stripe_webhook,
+    supabase_webhook,
+)
+
 
 @dataclass(frozen=True)
 class WebSettings:
@@ -115,12 +130,16 @@ def create_app(settings: WebSettings) -> FastAPI:
     app.state.plans = settings.plans
     app.state.rates = settings.rates
     install(app)
-    for domain in (health, uploads, photos, jobs, processing, credits_, events, billing, stripe_webhook):
-        app.include_router(domain.router)
-    for part in (accounts, accounts_export, supabase_webhook):
+    for part in _PARTS:
         app.include_router(part.router)
     if settings.server.shows_docs:
         app.include_router(page.router)
+    _protect(app, settings)
+    return app
+
+
+def _protect(app: FastAPI, settings: WebSettings) -> None:
+    """Put around the routes what every request passes, the innermost first."""
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ConditionalMiddleware, signed_seconds=settings.limits.signed_url_seconds)
     app.add_middleware(RateHeadersMiddleware)
@@ -129,12 +148,18 @@ def create_app(settings: WebSettings) -> FastAPI:
         allow_origins=settings.server.cors_origins,
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
-        expose_headers=["ETag", "X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After"],
+        expose_headers=[
+            "Content-Disposition",
+            "ETag",
+            "RateLimit",
+            "RateLimit-Policy",
+            "Retry-After",
+            "X-Request-ID",
+        ],
         max_age=600,
     )
     app.add_middleware(RequestMiddleware)
     app.add_middleware(SecurityHeadersMiddleware, production=settings.server.production)
-    return app
 
 
 @asynccontextmanager

@@ -149,7 +149,15 @@ async def test_streams_show_that_they_live(start_api: "StartApi", photo_bytes: "
                 break
 
 
-@pytest.mark.parametrize("change", ["status = 'suspended'", "status = 'deleted'", "banned_until = now() + '1 hour'"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE users SET status = 'suspended' WHERE supabase_user_id = %s",
+        "UPDATE users SET status = 'deleted' WHERE supabase_user_id = %s",
+        "UPDATE users SET banned_until = now() + '1 hour' WHERE supabase_user_id = %s",
+    ],
+    ids=["suspended", "deleted", "banned"],
+)
 async def test_the_streams_of_a_closed_account_end_at_the_next_heartbeat_and_no_other(
     start_api: "StartApi", photo_bytes: "PhotoMaker", change: str
 ) -> None:
@@ -166,7 +174,7 @@ async def test_the_streams_of_a_closed_account_end_at_the_next_heartbeat_and_no_
         for stream in (*streams, other):
             assert (await stream.next()).name == "snapshot"
 
-        api.rows(f"UPDATE users SET {change} WHERE supabase_user_id = %s", closed.id)
+        api.rows(change, closed.id)
 
         assert [await stream.ended() for stream in streams] == [True, True]
         attempt_id = await going.restore(mine)

@@ -88,10 +88,18 @@ def test_every_error_is_described_with_its_codes(document: dict[str, Any]) -> No
             assert {"404", "422"} <= set(replies), f"{name} names something that may not exist"
         for status, reply in replies.items():
             assert reply["description"], f"{name}: {status}"
-            if not status.startswith("2"):
+            if status >= "4":
                 problem = reply["content"]["application/problem+json"]
                 codes = problem["schema"]["allOf"][1]["properties"]["code"]["enum"]
                 assert codes == list(problem["examples"]), f"{name}: {status}"
+
+
+def test_what_can_be_polled_says_so(document: dict[str, Any]) -> None:
+    polled = [operation["responses"] for name, operation in operations(document) if "GET" in name]
+
+    for replies in polled:
+        assert ("304" in replies) == ("application/json" in replies["200"]["content"])
+        assert ("ETag" in replies["200"].get("headers", {})) == ("304" in replies)
 
 
 def test_a_code_means_the_same_everywhere(document: dict[str, Any]) -> None:

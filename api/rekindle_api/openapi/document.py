@@ -17,6 +17,11 @@ _PROBLEM = "ProblemBody"
 _REFERENCE = "#/components/schemas/{model}"
 _MEDIA_TYPE = "application/problem+json"
 _NO_BODY = frozenset({"GET", "HEAD"})
+_TAGGED = {"ETag": {"description": "Names what the reply says.", "schema": {"type": "string"}}}
+_UNCHANGED = {
+    "description": "The client has this reply already: it sent its ETag as If-None-Match.",
+    "headers": _TAGGED,
+}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -62,6 +67,9 @@ def _complete(operation: dict[str, Any], route: RouteContext, method: str, examp
             _give_example(content, examples)
     for content in operation.get("requestBody", {}).get("content", {}).values():
         _give_example(content, examples)
+    if method == "GET" and "application/json" in responses.get("200", {}).get("content", {}):
+        responses["200"]["headers"] = _TAGGED
+        responses["304"] = _UNCHANGED
     responses |= _problem_responses({*raised_by(route.dependant), *_common(operation, method)})
     operation["responses"] = dict(sorted(responses.items()))
 
