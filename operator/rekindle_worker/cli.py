@@ -1,8 +1,9 @@
-"""The command rekindle-worker: `run` inside a pod, `restore` and `animate` on local files."""
+"""The command rekindle-worker: `run` in pods, `restore` and `animate` on local files, `conformance` of engines."""
 
 import argparse
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -60,6 +61,32 @@ def _animate(options: argparse.Namespace, stop: Stop) -> int:
     return _locally(animate_file, options, AnimationParameters, stop)
 
 
+def _conformance(options: argparse.Namespace, stop: Stop) -> int:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - so that --help answers at once
+
+    from rekindle_crds import Operation  # noqa: PLC0415 - as above
+    from rekindle_worker.conformance.checks import examine  # noqa: PLC0415 - as above
+    from rekindle_worker.conformance.trial import Trial  # noqa: PLC0415 - as above
+    from rekindle_worker.storage import s3_client  # noqa: PLC0415 - as above
+
+    prefix = f"{options.prefix}/{secrets.token_hex(4)}"
+    trial = Trial(options.engine, s3_client(), options.bucket, Operation(options.operation), prefix)
+    wrong = False
+    try:
+        for sentence, complaints in examine(trial):
+            print(
+                "\n".join([f"{'FAIL' if complaints else 'ok  '} {sentence}", *(f"     {each}" for each in complaints)])
+            )
+            wrong = wrong or bool(complaints)
+            stop.check()
+    except WorkFailed as failure:
+        return failure.code
+    except (BotoCoreError, ClientError, OSError) as error:
+        print(f"rekindle-worker: {error}", file=sys.stderr)
+        return 2
+    return 1 if wrong else 0
+
+
 def _locally(
     work: Callable[["LocalTask", Stop, "Limits", int], None],
     options: argparse.Namespace,
@@ -113,12 +140,29 @@ def _parser() -> argparse.ArgumentParser:
     animate.add_argument("source", type=Path, metavar="IN", help=_SOURCE_HELP)
     animate.add_argument("target", type=Path, metavar="OUT", help="video to write, an .mp4 file")
     add_parameters(animate, AnimationParameters, "what the video should be like")
+    _add_conformance(commands)
     for command in (restore, animate):
         command.add_argument("--report", type=Path, metavar="FILE", help="write the steps that were done as JSON")
         command.add_argument("--quiet", action="store_true", help="show no progress bar")
     for command in (run, restore, animate):
         _add_limits(command)
     return parser
+
+
+def _add_conformance(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    conformance = commands.add_parser(
+        "conformance",
+        help="test whether another engine keeps the contract",
+        description="Run an engine on photos in S3 and look at what it does; docs/engines.md is the measure. "
+        "Endpoint and credentials come from the environment, here as for the engine.",
+    )
+    conformance.set_defaults(do=_conformance)
+    conformance.add_argument("engine", nargs="+", metavar="COMMAND", help="command of the engine with its arguments")
+    conformance.add_argument("--bucket", required=True, metavar="NAME", help="S3 bucket to work in")
+    conformance.add_argument("--prefix", default="conformance", metavar="KEY", help="where in it (conformance)")
+    conformance.add_argument(
+        "--operation", choices=["Restore", "Animate"], default="Restore", help="what to ask of it (Restore)"
+    )
 
 
 def _add_limits(command: argparse.ArgumentParser) -> None:

@@ -45,7 +45,7 @@ class Storage:
     """A client of one S3 endpoint, with credentials and endpoint from the environment."""
 
     def __init__(self, client: "S3Client | None" = None) -> None:
-        self._client = client or _client()
+        self._client = client or s3_client()
 
     def download(
         self, source: SourceLocation, target: Path, *, most_bytes: int, on_progress: Callable[[float], None]
@@ -154,7 +154,8 @@ class Storage:
                 self._client.delete_object(Bucket=bucket, Key=key)
 
 
-def _client() -> "S3Client":
+def s3_client() -> "S3Client":
+    """Return a client with endpoint, region and credentials from the environment."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     # Self-hosted stores are mostly reached under one name, without one DNS name per bucket.
     config = _CONFIG.merge(Config(s3={"addressing_style": "path"})) if endpoint else _CONFIG
