@@ -137,8 +137,8 @@ class RestoreAttempt(AttemptColumns, Base):
     __table_args__ = _constraints(__tablename__)
 
     source_key: Mapped[str]
-    credits_without_colour: Mapped[int] = mapped_column(server_default="0")
-    """What it costs when the engine cannot add the colour that was asked for."""
+    credits_without_colour: Mapped[int | None]
+    """What it costs when the engine cannot add the colour that was asked for; null when none was."""
     source_restore_id: Mapped[uuid.UUID | None]
     """The earlier attempt whose result is the source; the photo's original when null."""
 

@@ -73,7 +73,7 @@ async def request_restore(
         "source_key": source_key,
         "source_restore_id": request.source_result_id,
         "credits": cost,
-        "credits_without_colour": min(cost, terms.costs.of_restoration(colourize=False)),
+        "credits_without_colour": min(cost, terms.costs.restore) if request.colourize else None,
         **terms.columns(),
     }
     what = "Restoration with colour" if request.colourize else "Restoration"

@@ -69,9 +69,8 @@ def charge_of(attempt: RestoreAttempt | AnimationAttempt, seen: Observation) -> 
     """Return what an attempt costs that ends as seen: nothing without a result, less without the colour asked for."""
     if seen.status is not AttemptStatus.COMPLETED:
         return 0
-    if isinstance(attempt, RestoreAttempt) and _COLOUR in seen.unfulfilled:
-        return attempt.credits_without_colour
-    return attempt.credits
+    less = attempt.credits_without_colour if isinstance(attempt, RestoreAttempt) else None
+    return less if less is not None and _COLOUR in seen.unfulfilled else attempt.credits
 
 
 async def _tell_animations(session: AsyncSession, restore: RestoreAttempt) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rekindle_api.attempts.models import RestoreAttempt
+from rekindle_api.credits.models import CreditHold, LotSource
+from rekindle_api.credits.service import Grant, grant
 from rekindle_api.database import new_id
 from rekindle_api.photos.models import Photo, photo_prefix
 from rekindle_crds import Phase
@@ -133,15 +135,33 @@ async def test_a_resource_without_a_row_goes_when_it_is_old_enough(world: "World
     assert (await world.sweep(resource_retention_seconds=0).sweep()).resources == 1
 
 
+def _lines(world: "World", status: int) -> dict[str, str]:
+    """Run the command to its end; return what it says of each pass, by the first word."""
+    process = world.start("sweep")
+    assert process.wait(60) == status
+    lines = (line.partition(" ") for line in world.said(process, "sweep").splitlines())
+    return {word: rest for word, _, rest in lines}
+
+
 @pytest.mark.slow
-async def test_the_command_prints_one_line_and_tells_of_what_is_left(world: "World") -> None:
+async def test_the_command_prints_a_line_for_each_pass_and_tells_of_what_is_left(world: "World") -> None:
     photo = await world.photo()
     await world.change(photo, deleted_at=LONG_AGO)
-    process = world.start("sweep")
-    assert process.wait(60) == 0
-    last = world.said(process, "sweep").splitlines()[-1]
-    assert last == "swept abandoned_uploads=0 photos=1 attempts=0 resources=0 failures=0"
+    assert _lines(world, 0)["swept"] == "abandoned_uploads=0 photos=1 attempts=0 resources=0 failures=0"
     await world.change(await world.photo(), deleted_at=LONG_AGO, bucket="no-such-bucket")
-    process = world.start("sweep")
-    assert process.wait(60) == 1
-    assert world.said(process, "sweep").splitlines()[-1].endswith("failures=1")
+    assert _lines(world, 1)["swept"].endswith("failures=1")
+
+
+@pytest.mark.slow
+async def test_the_command_writes_expired_credits_off_and_checks_the_ledger(world: "World") -> None:
+    photo = await world.photo()
+    async with world.database.transaction() as session:
+        await grant(session, Grant(photo.owner_id, LotSource.TOP_UP, "cs_1", 5, LONG_AGO, "A pack"))
+
+    said = _lines(world, 0)
+    assert (said["expired"], said["checked"]) == ("credits=5 users=1 failures=0", "ledger differences=0")
+
+    async with world.database.transaction() as session:
+        session.add(CreditHold(attempt_id=new_id(), user_id=photo.owner_id, credits=2, description="Restoration"))
+    said = _lines(world, 1)
+    assert (said["expired"], said["checked"]) == ("credits=0 users=0 failures=0", "ledger differences=3")

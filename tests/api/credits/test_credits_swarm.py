@@ -149,7 +149,7 @@ async def test_a_swarm_loses_and_doubles_no_credit(ledger: "Ledger", seed: int) 
             " LEFT JOIN (SELECT attempt_id, -sum(amount) AS spent FROM credit_entries WHERE kind = 'spent'"
             " GROUP BY attempt_id) e ON e.attempt_id = a.id WHERE (a.status = 'completed') <> (h.state = 'captured')"
             " OR coalesce(e.spent, 0) <> CASE WHEN a.status <> 'completed' THEN 0"
-            " WHEN a.unfulfilled ? 'colorize' THEN a.credits_without_colour ELSE a.credits END"
+            " WHEN a.unfulfilled ? 'colorize' THEN coalesce(a.credits_without_colour, a.credits) ELSE a.credits END"
         )
         == []
     )

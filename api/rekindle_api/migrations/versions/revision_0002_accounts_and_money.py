@@ -61,7 +61,7 @@ def upgrade() -> None:
     extend_photos()
     for table in ATTEMPT_TABLES:
         extend_attempts(table)
-    op.add_column("restore_attempts", whole("credits_without_colour", default=True))
+    op.add_column("restore_attempts", sa.Column("credits_without_colour", sa.Integer))
     keep_used_photos()
     create_credits()
     keep_accounts_true()
