@@ -1,5 +1,6 @@
 """The test that engines can be put to: this one passes it, and others are told what they do wrong."""
 
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -58,16 +59,17 @@ def test_an_engine_that_does_nothing_is_told_all_that_is_missing(
     assert workplace.keys() == []
 
 
-def test_a_command_or_a_bucket_that_is_not_there_is_said(
-    examine: Examine, workplace, capsys: pytest.CaptureFixture[str]
+def test_a_command_or_a_store_that_is_not_there_is_said(
+    examine: Examine, workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert examine("/no/such/engine") == 2
     assert "/no/such/engine" in capsys.readouterr().err
     assert workplace.keys() == []
-    workplace.client.delete_bucket(Bucket=workplace.bucket)
-    assert examine(*OWN) == 2
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        assert examine(*OWN) == 2
     assert capsys.readouterr().err.startswith("rekindle-worker: ")
-    workplace.client.create_bucket(Bucket=workplace.bucket)
 
 
 @pytest.mark.slow
