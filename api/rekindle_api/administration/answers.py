@@ -43,7 +43,7 @@ class Answer:
 
     def as_text(self) -> str:
         """Return each part under its name, in columns."""
-        return "\n\n".join(f"{part.name.upper()}\n{_lines(part)}" for part in self.parts)
+        return "\n\n".join(f"{part.name[:1].upper()}{part.name[1:]}\n{_lines(part)}" for part in self.parts)
 
 
 def _plain(part: Record | Table) -> object:
