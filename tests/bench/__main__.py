@@ -7,6 +7,7 @@ from functools import partial
 
 from tests.bench import (
     bench_api,
+    bench_api_requests,
     bench_api_streams,
     bench_operator,
     bench_operator_burst,
@@ -21,6 +22,7 @@ from tests.bench.figures import HEADER, Figure
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "worker": bench_worker.figures,
     "api": bench_api.figures,
+    "api-requests": bench_api_requests.figures,
     "api-streams": bench_api_streams.figures,
     "operator-start": bench_operator.figures,
     "operator-life": bench_operator_life.figures,

@@ -6,13 +6,20 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import numpy as np
 from PIL import Image
 
+from rekindle_dev import programs
+from rekindle_dev.issuer import TokenIssuer
 from rekindle_dev.parts import Silent
+from rekindle_dev.postgres import PostgreSQL
+from rekindle_dev.processes import Child, Program
+from rekindle_dev.s3 import ObjectStore
+from rekindle_dev.service import Service
 from rekindle_dev.stack import Stack
 
 
@@ -23,8 +30,47 @@ def running_stack() -> Iterator[Stack]:
         yield stack
 
 
+@dataclass(frozen=True)
+class WebServer:
+    """The web server with what it needs, and nothing that carries its orders out."""
+
+    api: Service
+    issuer: TokenIssuer
+    object_store: ObjectStore
+    database_url: str
+
+
 @contextmanager
-def signed_in(stack: Stack) -> Iterator[httpx.Client]:
+def running_server() -> Iterator[WebServer]:
+    """Start the web server alone, for the length of the block; it lets any number of requests through."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        PostgreSQL.start(Path(name) / "postgres") as postgres,
+        ObjectStore.start(Path(name) / "s3") as store,
+        TokenIssuer.start(Path(name) / "issuer") as issuer,
+    ):
+        addresses = programs.Addresses(
+            database_url=postgres.create_database("rekindle"),
+            kubeconfig=Path(name) / "none",
+            supabase_url=issuer.url,
+            supabase_service_key=issuer.secret_key,
+            supabase_webhook_secret=issuer.webhook_secret,
+            bucket=store.bucket,
+            s3=store.environment(),
+        )
+        Child.start(programs.migrate(addresses), Path(name) / "migrate.log").wait(seconds=60)
+
+        def unlimited(port: int) -> Program:
+            program = programs.api(addresses, port)
+            rates = dict.fromkeys(("RATE_UPLOAD", "RATE_RESTORE"), "1000000/second")
+            return replace(program, environment={**program.environment, **rates})
+
+        with Service.start(unlimited, Path(name) / "api.log") as api:
+            yield WebServer(api, issuer, store, addresses.database_url)
+
+
+@contextmanager
+def signed_in(stack: Stack | WebServer) -> Iterator[httpx.Client]:
     """Sign a new user up; the client sends the user's token."""
     session = stack.issuer.sign_up(f"bench-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(12))
     headers = {"Authorization": f"Bearer {session.access_token}"}

@@ -1,8 +1,15 @@
-"""Which image formats are taken, and how their first bytes look. The sender's file name and type are not believed."""
+"""Which image formats are taken, how their first bytes look, and how the inspection of one can end.
+
+The sender's file name and type are not believed.
+"""
 
 from enum import StrEnum
 
 SNIFFED_BYTES = 64
+EXIT_UNREADABLE = 3
+"""How the inspection of a photo ends when it cannot be decoded."""
+EXIT_TOO_LARGE = 4
+"""How it ends when there are too many pixels, or too little memory for them."""
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 

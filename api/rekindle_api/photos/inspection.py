@@ -13,8 +13,8 @@ from typing import cast
 
 from PIL import Image, ImageCms
 
-EXIT_UNREADABLE = 3
-EXIT_TOO_LARGE = 4
+from rekindle_api.photos.formats import EXIT_TOO_LARGE, EXIT_UNREADABLE
+
 THUMBNAIL_PIXELS = 512
 _PILLOW_FORMATS = {
     "image/jpeg": "JPEG",

@@ -7,11 +7,12 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from dataclasses import dataclass
 
-from rekindle_api.photos import inspection
 from rekindle_api.photos.errors import ImageTooLargeError, UnreadableImageError
-from rekindle_api.photos.formats import ImageKind
+from rekindle_api.photos.formats import EXIT_TOO_LARGE, EXIT_UNREADABLE, ImageKind
 from rekindle_api.settings import LimitSettings
 
+# By its name: this process loads no decoder.
+_PROGRAM = "rekindle_api.photos.inspection"
 _MAX_REPORT_BYTES = 2 * 1024 * 1024
 
 
@@ -45,7 +46,7 @@ class Inspector:
         }
         async with self._running:
             child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-m", inspection.__name__, kind.value, json.dumps(limits)),
+                *(sys.executable, "-I", "-m", _PROGRAM, kind.value, json.dumps(limits)),
                 stdin=fileno,
                 stdout=PIPE,
                 stderr=DEVNULL,
@@ -72,9 +73,9 @@ class Inspector:
             await child.wait()
 
     def _verdict(self, status: int | None, report: bytes) -> Inspected:
-        if status == inspection.EXIT_TOO_LARGE:
+        if status == EXIT_TOO_LARGE:
             raise ImageTooLargeError(self._settings.max_image_pixels)
-        if status == inspection.EXIT_UNREADABLE or status is None or status < 0:
+        if status == EXIT_UNREADABLE or status is None or status < 0:
             raise UnreadableImageError
         if status != 0:
             raise RuntimeError(f"the inspection of a photo ended with exit status {status}")
