@@ -16,6 +16,7 @@ from rekindle_api.bridge.metrics import Metrics
 from rekindle_api.bridge.watch import ResourceWatch
 from rekindle_api.database import Database
 from rekindle_api.outbox.repository import Backlog, OutboxRepository
+from rekindle_api.webhooks import repository as webhooks
 
 
 class _Server(uvicorn.Server):
@@ -75,7 +76,19 @@ class Health:
             self._metrics.outbox_entries.set(backlog.waiting)
             self._metrics.outbox_parked.set(backlog.parked)
             self._metrics.outbox_oldest.set(backlog.oldest_seconds)
+        inbox = await self._inbox()
+        if inbox is not None:
+            self._metrics.webhook_events.set(inbox.waiting)
+            self._metrics.webhook_parked.set(inbox.parked)
+            self._metrics.webhook_oldest.set(inbox.oldest_seconds)
         return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def _inbox(self) -> webhooks.Backlog | None:
+        try:
+            async with self._database.transaction() as session:
+                return await webhooks.WebhookRepository(session).backlog()
+        except SQLAlchemyError:
+            return None
 
     async def _backlog(self) -> Backlog | None:
         try:

@@ -31,6 +31,15 @@ class Metrics:
         self.outbox_oldest = Gauge(
             "rekindle_bridge_outbox_oldest_seconds", "Age of the oldest order that waits.", registry=self.registry
         )
+        self.webhook_events = Gauge(
+            "rekindle_bridge_webhook_events", "Events of providers that wait.", registry=self.registry
+        )
+        self.webhook_parked = Gauge(
+            "rekindle_bridge_webhook_parked", "Events of providers set aside.", registry=self.registry
+        )
+        self.webhook_oldest = Gauge(
+            "rekindle_bridge_webhook_oldest_seconds", "Age of the oldest event that waits.", registry=self.registry
+        )
         self.watch_age = Gauge(
             "rekindle_bridge_watch_age_seconds",
             "Time since the watch of this kind of attempt last said something.",

@@ -18,11 +18,7 @@ class WebhookEvent(Base):
     __tablename__ = "webhook_events"
     __table_args__ = (
         UniqueConstraint("source", "external_id"),
-        Index(
-            "ix_webhook_events_due",
-            "available_at",
-            postgresql_where=text("handled_at IS NULL AND parked_at IS NULL"),
-        ),
+        Index("ix_webhook_events_due", "available_at", postgresql_where=text("handled_at IS NULL")),
         Index("ix_webhook_events_object_id", "object_id"),
     )
 

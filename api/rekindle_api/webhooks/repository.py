@@ -1,6 +1,7 @@
 """Every query on the inbox: how events get in, and how they are taken, finished, set aside and handled again."""
 
 import uuid
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import CursorResult, and_, delete, func, or_, select, update
@@ -11,6 +12,15 @@ from rekindle_api.webhooks.models import WebhookEvent
 
 _OPEN = and_(WebhookEvent.handled_at.is_(None), WebhookEvent.parked_at.is_(None))
 _MAX_ERROR_LENGTH = 1000
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many events wait, how many were set aside, and the age of the oldest that waits."""
+
+    waiting: int
+    parked: int
+    oldest_seconds: float
 
 
 class WebhookRepository:
@@ -81,11 +91,24 @@ class WebhookRepository:
         """Return events that were set aside, oldest first."""
         found = await self._session.scalars(
             select(WebhookEvent)
-            .where(WebhookEvent.parked_at.is_not(None))
+            .where(WebhookEvent.handled_at.is_(None), WebhookEvent.parked_at.is_not(None))
             .order_by(WebhookEvent.received_at, WebhookEvent.id)
             .limit(limit)
         )
         return list(found)
+
+    async def backlog(self) -> Backlog:
+        """Return how the inbox stands."""
+        waits = WebhookEvent.parked_at.is_(None)
+        age = func.extract("epoch", func.now() - func.min(WebhookEvent.received_at).filter(waits))
+        row = (
+            await self._session.execute(
+                select(func.count().filter(waits), func.count().filter(~waits), func.coalesce(age, 0)).where(
+                    WebhookEvent.handled_at.is_(None)
+                )
+            )
+        ).one()
+        return Backlog(waiting=row[0], parked=row[1], oldest_seconds=float(row[2]))
 
     async def find(self, external_id: str) -> list[WebhookEvent]:
         """Return the events of any source that have this id, or that name this object, oldest first."""

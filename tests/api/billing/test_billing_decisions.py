@@ -55,7 +55,7 @@ def test_the_first_subscription_that_lives_counts_and_any_other_is_too_many():
     first, second = Known(), Known(id="sub_2", tier="forever", started_at=NOW + timedelta(days=1))
     for order in ([first, second], [second, first]):
         found = standing(order)
-        assert (found.tier, found.superseded) == ("remember", {"sub_2"})
+        assert (found.tier, found.superseded) == (Tier.REMEMBER, frozenset({"sub_2"}))
     assert standing([replace(first, status="canceled"), second]).tier == "forever"
 
 

@@ -135,6 +135,9 @@ async def test_an_event_that_fails_for_a_reason_of_its_own_is_set_aside_and_can_
     while not shop.api.rows("SELECT 1 FROM webhook_events WHERE parked_at IS NOT NULL"):
         await inbox.drain()
     [problem] = shop.events_set_aside()
+    async with shop.billing.database.transaction() as session:
+        backlog = await WebhookRepository(session).backlog()
+    assert (backlog.waiting, backlog.parked) == (0, 1)
     assert "STRIPE_PRICES has none of price_remember" in problem
     assert (await shop.compare()).failures > 0
     mended = await start_shop()

@@ -368,7 +368,7 @@ def create_inbox() -> None:
         "ix_webhook_events_due",
         "webhook_events",
         ["available_at"],
-        postgresql_where=sa.text("handled_at IS NULL AND parked_at IS NULL"),
+        postgresql_where=sa.text("handled_at IS NULL"),
     )
     op.execute(
         """
