@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ class Doomed:
         finally:
             process.kill()
 
-    def _start(self, point: str, *arguments: str) -> forked.ForkServerProcess:
+    def _start(self, point: str, *arguments: str) -> ForkServerProcess:
         return forked.start(list(arguments), {**self._environment, "REKINDLE_FAULT_POINT": point}, self._log)
 
     @staticmethod
