@@ -69,9 +69,7 @@ def _add_credits(subjects: "Commands[argparse.ArgumentParser]") -> None:
 def _add_webhooks(subjects: "Commands[argparse.ArgumentParser]") -> None:
     webhooks = _subject(subjects, "webhooks", "inbox of webhooks")
     listed = _command(webhooks, "list", inbox.list_events, "list events, newest first")
-    listed.add_argument(
-        "--state", choices=sorted(EVENT_STATES), help="only those that stand so"
-    )
+    listed.add_argument("--state", choices=sorted(EVENT_STATES), help="only those that stand so")
     listed.add_argument("--source", help="only those of one provider, such as stripe")
     _limited(listed, 20)
     show = _command(webhooks, "show", inbox.show_event, "show an event, or those about an object")
