@@ -96,7 +96,7 @@ class WebSettings:
         Raises:
             InvalidSettingsError: some are missing or refused.
         """
-        return cls(
+        settings = cls(
             database=read(DatabaseSettings, overrides),
             storage=read(StorageSettings, overrides),
             auth=read(AuthSettings, overrides),
@@ -109,6 +109,8 @@ class WebSettings:
             accounts=read(AccountSettings, overrides),
             stripe=read(StripeSettings, overrides),
         )
+        settings.stripe.check_packs(settings.plans)
+        return settings
 
 
 def create_app(settings: WebSettings) -> FastAPI:

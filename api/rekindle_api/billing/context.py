@@ -12,7 +12,7 @@ from rekindle_api.billing.errors import UnknownPriceError
 from rekindle_api.billing.gateway import StripeGateway
 from rekindle_api.billing.repository import BillingRepository
 from rekindle_api.database import Database
-from rekindle_api.settings import InvalidSettingsError, PlanSettings, StripeSettings, Tier
+from rekindle_api.settings import PlanSettings, StripeSettings, Tier
 
 _log = logging.getLogger(__name__)
 _DEPLOYMENT, _USER = "deployment", "user_id"
@@ -36,8 +36,7 @@ class Billing:
         """
         if not settings.enabled:
             return None
-        if unknown := settings.stripe_top_up_prices.keys() - plans.top_ups.keys():
-            raise InvalidSettingsError(f"STRIPE_TOP_UP_PRICES: TOP_UPS has no {', '.join(sorted(unknown))}")
+        settings.check_packs(plans)
         return cls(database, StripeGateway(settings), settings, plans)
 
     async def close(self) -> None:

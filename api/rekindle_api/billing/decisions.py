@@ -129,14 +129,20 @@ class Return:
 
     id: str
     amount: int
+    word: str
+    """What it is called in the history."""
     stands: bool
     """Whether it is so still: a refund can fail, and a dispute can be won."""
 
 
 def returns_of(refunds: Iterable[RemoteRefund], disputes: Iterable[RemoteDispute]) -> list[Return]:
     """Return what went back of a payment, in the order of time."""
-    back = [(each.created, Return(each.id, each.amount, each.status not in _REFUND_FAILED)) for each in refunds]
-    back += [(each.created, Return(each.id, each.amount, each.status not in _MONEY_STAYS)) for each in disputes]
+    back = [
+        (each.created, Return(each.id, each.amount, "Refunded", each.status not in _REFUND_FAILED)) for each in refunds
+    ]
+    back += [
+        (each.created, Return(each.id, each.amount, "Disputed", each.status not in _MONEY_STAYS)) for each in disputes
+    ]
     return [each for _, each in sorted(back, key=lambda item: (item[0], item[1].id))]
 
 

@@ -49,14 +49,14 @@ async def _settle(session: AsyncSession, payment: Payment, returns: list[Return]
             so_far = credits_taken(payment.credits, payment.amount, back)
             back = min(payment.amount, back + each.amount)
             share = credits_taken(payment.credits, payment.amount, back) - so_far
-            await _take(session, payment, each.id, share, returns)
+            await _take(session, payment, each, share, returns)
     await BillingRepository(session).set_refunded(payment.id, back)
     return back
 
 
-async def _take(session: AsyncSession, payment: Payment, cause: str, share: int, returns: list[Return]) -> None:
+async def _take(session: AsyncSession, payment: Payment, cause: Return, share: int, returns: list[Return]) -> None:
     """Take a share of a payment's credits: of its lot, then of what was given back to it before."""
-    lots, left = _lots(payment, cause, returns), share
+    lots, left = _lots(payment, cause.id, returns), share
     for reference, _ in lots:
         if await credits_service.was_reversed(session, payment.user_id, reference):
             return
@@ -72,9 +72,9 @@ async def _take(session: AsyncSession, payment: Payment, cause: str, share: int,
             source_reference=lot,
             amount=part,
             reference=reference,
-            description=f"Refunded: {payment.description}",
+            description=f"{cause.word}: {payment.description}",
         ):
-            _log.info("credits taken back", extra={"payment": payment.id, "cause": cause, "credits": part})
+            _log.info("credits taken back", extra={"payment": payment.id, "cause": cause.id, "credits": part})
         left -= part
 
 
@@ -117,7 +117,7 @@ async def take_everything(billing: Billing, payment_id: str, cause: str) -> None
     if payment is None or payment.credits <= 0:
         return
     async with billing.alone(payment.user_id) as session:
-        await _take(session, payment, cause, payment.credits, [])
+        await _take(session, payment, Return(cause, payment.amount, "Refunded", stands=True), payment.credits, [])
 
 
 async def take_from_subscription(session: AsyncSession, payment: Payment, amount: int) -> None:

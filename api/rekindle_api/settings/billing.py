@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, PositiveFloat, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from rekindle_api.settings.environment import DomainSettings, Environment
-from rekindle_api.settings.plans import Tier
+from rekindle_api.settings.environment import DomainSettings, Environment, InvalidSettingsError
+from rekindle_api.settings.plans import PlanSettings, Tier
 
 _LIVE = ("sk_live_", "rk_live_")
 _TEST = ("sk_test_", "rk_test_")
@@ -122,6 +122,15 @@ class StripeSettings(DomainSettings):
             raise ValueError("STRIPE_PRICES: production needs the price of each tier that is sold")
         if self.stripe_deployment is None:
             raise ValueError("STRIPE_DEPLOYMENT: production needs a name of its own")
+
+    def check_packs(self, plans: PlanSettings) -> None:
+        """Do nothing if each pack on sale holds credits.
+
+        Raises:
+            InvalidSettingsError: one is not among TOP_UPS.
+        """
+        if unknown := self.stripe_top_up_prices.keys() - plans.top_ups.keys():
+            raise InvalidSettingsError(f"STRIPE_TOP_UP_PRICES: TOP_UPS has no {', '.join(sorted(unknown))}")
 
     @property
     def enabled(self) -> bool:

@@ -13,7 +13,7 @@ from rekindle_api.billing.events import SUBJECTS, Event
 from rekindle_api.billing.gateway import API_VERSION
 from rekindle_api.billing.months import add_months
 from rekindle_api.billing.remote import InvoiceLine, RemoteDispute, RemoteRefund
-from rekindle_api.settings import InvalidSettingsError, StripeSettings, Tier, read
+from rekindle_api.settings import InvalidSettingsError, PlanSettings, StripeSettings, Tier, read
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CREDITS = {Tier.FREE: 3, Tier.REMEMBER: 25, Tier.CHERISH: 60, Tier.FOREVER: 150}
@@ -202,6 +202,12 @@ def test_production_refuses_what_is_weak_or_missing(wrong: dict[str, object], va
     with pytest.raises(InvalidSettingsError, match=variable) as refused:
         read(StripeSettings, {**LIVE, **wrong})
     assert "sk_" not in str(refused.value) or "must begin" in str(refused.value)
+
+
+def test_a_pack_on_sale_must_hold_credits():
+    settings = read(StripeSettings, {**LIVE, "stripe_top_up_prices": {"giant": "price_9"}})
+    with pytest.raises(InvalidSettingsError, match="TOP_UPS has no giant"):
+        settings.check_packs(read(PlanSettings))
 
 
 def test_development_moves_no_real_money():
