@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -192,20 +192,16 @@ class CreditRepository:
         return [(entry, source) for entry, source in await self._session.execute(wanted)]
 
     async def add_hold(self, attempt_id: uuid.UUID, credits_: int, description: str, parts: Sequence[Part]) -> None:
-        """Reserve parts of lots for an attempt."""
-        await self._session.execute(
-            insert(CreditHold).values(
-                attempt_id=attempt_id, user_id=self._user_id, credits=credits_, description=description
-            )
-        )
-        await self._session.execute(
-            insert(CreditHoldPart).values(
-                [{"attempt_id": attempt_id, "lot_id": part.lot_id, "credits": part.credits} for part in parts]
-            )
-        )
-        for part in parts:
-            await self.change_lot(part.lot_id, held=part.credits)
-        await self.change_account(held=credits_)
+        """Reserve parts of lots for an attempt, in one statement."""
+        values = {
+            "attempt_id": attempt_id,
+            "user_id": self._user_id,
+            "credits": credits_,
+            "description": description,
+            "lots": [part.lot_id for part in parts],
+            "amounts": [part.credits for part in parts],
+        }
+        await self._session.execute(_ADD_HOLD, values)
 
     async def hold_of(self, attempt_id: uuid.UUID) -> Hold | None:
         """Return what is held for an attempt; None when nothing is, or nothing any more."""
@@ -278,4 +274,23 @@ class CreditRepository:
 
 
 _ACCOUNT = select(CreditAccount.balance, CreditAccount.held, CreditAccount.debt)
+_ADD_HOLD = text(
+    """
+    WITH part AS (
+        SELECT lot_id, credits FROM unnest(CAST(:lots AS uuid[]), CAST(:amounts AS integer[])) AS part (lot_id, credits)
+    ),
+    hold AS (
+        INSERT INTO credit_holds (attempt_id, user_id, credits, description)
+        VALUES (:attempt_id, :user_id, :credits, :description)
+    ),
+    parts AS (
+        INSERT INTO credit_hold_parts (attempt_id, lot_id, credits)
+        SELECT CAST(:attempt_id AS uuid), lot_id, credits FROM part
+    ),
+    lots AS (
+        UPDATE credit_lots SET held = held + part.credits, updated_at = now() FROM part WHERE id = part.lot_id
+    )
+    UPDATE credit_accounts SET held = held + :credits, updated_at = now() WHERE user_id = :user_id
+    """
+)
 _LOT = (CreditLot.id, CreditLot.remaining, CreditLot.held, CreditLot.expires_at)
