@@ -256,21 +256,40 @@ async def test_each_new_connection_signs_in_with_a_token_of_its_own(
     await database.close()
 
 
-def test_a_token_is_signed_for_this_server_user_and_region(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def of_rds() -> DatabaseSettings:
+    """Settings of a database that takes tokens."""
+    given = {
+        "database_url": "postgresql://service@db.example:5433/rekindle",
+        "database_iam_auth": True,
+        "database_iam_region": "eu-west-1",
+        "database_ssl_root_cert": "system",
+    }
+    return read(DatabaseSettings, given)
+
+
+async def test_without_credentials_no_connection_is_opened(
+    of_rds: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "no/such/file")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    database = Database(of_rds)
+
+    with pytest.raises(OperationalError, match="no token to sign in with"):
+        await answers(database)
+    with pytest.raises(psycopg.OperationalError, match="no token to sign in with"):
+        await database.connect("test")
+
+
+def test_a_token_is_signed_for_this_server_user_and_region(
+    of_rds: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "never-in-a-token")
-    url = "postgresql://service@db.example:5433/rekindle"
-    token = RdsTokens(
-        read(
-            DatabaseSettings,
-            {
-                "database_url": url,
-                "database_iam_auth": True,
-                "database_iam_region": "eu-west-1",
-                "database_ssl_root_cert": "system",
-            },
-        )
-    )()
+    token = RdsTokens(of_rds)()
 
     assert token.startswith("db.example:5433/?Action=connect&DBUser=service&")
     assert "eu-west-1%2Frds-db" in token
