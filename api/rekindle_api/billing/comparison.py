@@ -15,7 +15,7 @@ from rekindle_api.billing.models import CheckoutMode, Subscription
 from rekindle_api.billing.purchases import apply_intent, apply_invoice, apply_session
 from rekindle_api.billing.remote import RemoteInvoice, RemoteSubscription
 from rekindle_api.billing.repository import BillingRepository
-from rekindle_api.billing.subscriptions import apply_subscription, subscription_values
+from rekindle_api.billing.subscriptions import apply_subscription, pay_back, subscription_values
 from rekindle_api.webhooks.repository import WebhookRepository
 
 _log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class Comparison:
             "invoices": self._invoices,
             "checkouts": self._checkouts,
             "returns": self._returns,
+            "superfluous": self._superfluous,
             "leaving": self._leaving,
             "events": self._forget_events,
         }
@@ -151,6 +152,13 @@ class Comparison:
         for payment_intent in sorted(each for each in payments if each is not None):
             await self._mend(payment_intent, apply_intent(self._billing, payment_intent))
 
+    async def _superfluous(self) -> None:
+        """Pay back what second subscriptions took."""
+        async with self._billing.database.transaction() as session:
+            owing = await BillingRepository(session).not_paid_back()
+        for subscription_id in owing:
+            await self._mend(subscription_id, pay_back(self._billing, subscription_id))
+
     async def _leaving(self) -> None:
         """End what still bills users who want to go."""
         async with self._billing.database.transaction() as session:
@@ -171,7 +179,7 @@ class Comparison:
             if forgotten < _BATCH:
                 return
 
-    async def _mend(self, which: str, mending: Awaitable[str]) -> None:
+    async def _mend(self, which: str, mending: Awaitable[str | None]) -> None:
         try:
             outcome = await mending
         except _ERRORS as error:

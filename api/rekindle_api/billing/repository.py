@@ -84,6 +84,16 @@ class BillingRepository:
             .execution_options(synchronize_session=False)
         )
 
+    async def not_paid_back(self) -> list[str]:
+        """Return the second subscriptions of which some money was not paid back."""
+        found = await self._session.scalars(
+            select(Subscription.id)
+            .join(Payment, Payment.subscription_id == Subscription.id)
+            .where(Subscription.superseded.is_(True), Payment.amount_refunded < Payment.amount)
+            .distinct()
+        )
+        return list(found)
+
     async def leaving(self) -> list[uuid.UUID]:
         """Return the users who want to go, or are gone, and have a subscription that still bills them."""
         found = await self._session.scalars(

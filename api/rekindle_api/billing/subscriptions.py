@@ -93,9 +93,12 @@ def _must_end(subscription: Subscription, superseded: frozenset[str]) -> bool:
 
 async def _end_superfluous(billing: Billing, user_id: uuid.UUID, subscription_id: str) -> None:
     """End a second subscription at Stripe and pay back what it took. Each step may be done again."""
-    await pay_back(billing, subscription_id)
-    reached(Place.SUBSCRIPTION_PAID_BACK)
-    await billing.stripe.cancel(subscription_id)
+    try:
+        await pay_back(billing, subscription_id)
+        reached(Place.SUBSCRIPTION_PAID_BACK)
+    finally:
+        # It ends even if the money cannot go back now: the comparison sees to what is left.
+        await billing.stripe.cancel(subscription_id)
     reached(Place.SUBSCRIPTION_ENDED)
     async with billing.alone(user_id) as session:
         if (remote := await billing.stripe.subscription(subscription_id)) is not None:

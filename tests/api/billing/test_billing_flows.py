@@ -217,6 +217,26 @@ async def test_a_second_subscription_is_ended_and_paid_back(shop: Shop):
     assert [refund["amount"] for refund in shop.stripe.account.all("refund")] == [3999]
 
 
+async def test_a_second_subscription_ends_even_if_it_cannot_be_paid_back_at_once(shop: Shop):
+    buyer = await shop.buyer()
+    first = await shop.buy(buyer, tier="remember")
+    metadata = {"deployment": "tests", "user_id": str(shop.user_id(buyer))}
+    second = shop.stripe.account.subscribe(first["customer"], "price_forever", metadata)
+    dispute = shop.stripe.account.dispute(_intent_of(shop, second["_first_invoice"]))
+    await shop.deliver()
+    assert shop.stripe.account.get("subscription", second["id"])["status"] == "canceled"
+    shop.stripe.account.decide(dispute["id"], won=True)
+    await shop.deliver()
+    assert (await shop.compare()).failures == 0
+    assert [refund["amount"] for refund in shop.stripe.account.all("refund")] == [3999]
+    assert await shop.spendable(buyer) == 25
+
+
+def _intent_of(shop: Shop, invoice_id: str) -> str:
+    [payment] = shop.stripe.account.get("invoice", invoice_id)["_payments"]
+    return str(payment["payment"]["payment_intent"])
+
+
 async def everything(shop: Shop) -> tuple[Any, list[dict[str, Any]]]:
     """Let one user do nearly all that one can; return the user and all events, of which none is delivered."""
     buyer, account = await shop.buyer(), shop.stripe.account
