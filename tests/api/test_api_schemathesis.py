@@ -48,7 +48,7 @@ async def ask(api: "Api", account: "Account", folder: Path, *options: str, ids: 
         f"--header=Authorization: Bearer {account.token}",
         f"--checks={','.join(CHECKS)}",
         "--generation-deterministic",
-        "--max-examples=5",
+        "--max-examples=3",
         "--no-color",
         "--request-timeout=20",
         "--suppress-health-check=all",
