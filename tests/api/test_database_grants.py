@@ -135,6 +135,27 @@ def test_granting_again_takes_back_what_was_given_by_hand(migrated_url: str, rol
     assert refused(role_url, "CREATE TABLE mine (id int)")
 
 
+def test_a_plain_owner_can_migrate_and_grant(postgres: "PostgreSQL", database_url: str, role: str) -> None:
+    owner, name = f"owner_{secrets.token_hex(6)}", database_url.rpartition("/")[2]
+    with psycopg.connect(postgres.url, autocommit=True) as admin:
+        made = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(owner), sql.Literal("secret-owner"))
+        admin.execute(made)
+        admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(name), sql.Identifier(owner)))
+    place = database_url.rpartition("@")[2]
+    try:
+        for _ in range(2):
+            given = {"database_url": f"postgresql://{owner}:secret-owner@{place}"}
+            upgrade(read(DatabaseSettings, given), app_role=role)
+
+        url = f"postgresql://{role}:secret-{role}@{place}"
+        with psycopg.connect(url) as service:
+            assert service.execute("SELECT count(*) FROM users").fetchone() == (0,)
+        assert refused(url, "DELETE FROM audit_logs")
+    finally:
+        with psycopg.connect(postgres.url, autocommit=True) as admin:
+            admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO postgres").format(sql.Identifier(name)))
+
+
 def test_a_table_that_nobody_declared_stops_the_migration(migrated_url: str, role: str) -> None:
     with psycopg.connect(migrated_url, autocommit=True) as owner:
         owner.execute("CREATE TABLE forgotten (id int)")
