@@ -12,8 +12,8 @@ from sqlalchemy import CursorResult, text
 
 from rekindle_api.attempts.charges import check_charges
 from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
-from rekindle_api.attempts.requests import RestoreRequest
-from rekindle_api.attempts.service import Subject, Terms, request_restore
+from rekindle_api.attempts.requests import AnimateRequest, RestoreRequest
+from rekindle_api.attempts.service import Subject, Terms, request_animation, request_restore
 from rekindle_api.attempts.states import advance
 from rekindle_api.attempts.transitions import Observation, ResultKeys
 from rekindle_api.credits import service
@@ -109,11 +109,20 @@ class Ledger:
         async with self.database.transaction() as session:
             return (await request_restore(session, self.subjects[user.id], terms, wanted)).id
 
-    async def observe(self, attempt_id: uuid.UUID, status: AttemptStatus, **seen: Any) -> bool:
+    async def animate(self, user: User, restore_id: uuid.UUID | None, **params: Any) -> uuid.UUID:
+        """Begin an animation; equal ones are one."""
+        wanted = AnimateRequest.model_validate({"restore_id": restore_id, "params": params})
+        terms = Terms(self.plans.plan(Tier.FREE), self.plans.costs)
+        async with self.database.transaction() as session:
+            return (await request_animation(session, self.subjects[user.id], terms, wanted)).id
+
+    async def observe(
+        self, attempt_id: uuid.UUID, status: AttemptStatus, table: type[Any] = RestoreAttempt, **seen: Any
+    ) -> bool:
         """Do what the bridge does; tell whether the attempt changed."""
         keys = KEYS if status is AttemptStatus.COMPLETED else None
         async with self.database.transaction() as session:
-            changed = await advance(session, RestoreAttempt, attempt_id, Observation(status=status, keys=keys, **seen))
+            changed = await advance(session, table, attempt_id, Observation(status=status, keys=keys, **seen))
         return changed is not None
 
     async def expire(self, user: User) -> int:

@@ -6,11 +6,12 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rekindle_api.attempts.models import AttemptStatus, RestoreAttempt
+from rekindle_api.attempts.errors import RestoreNotFoundError, RestoreWithoutResultError
+from rekindle_api.attempts.models import AnimationAttempt, AttemptStatus, RestoreAttempt
 from rekindle_api.attempts.service import delete_attempt
 from rekindle_api.attempts.states import cancel
 from rekindle_api.credits.errors import CreditsOwedError, InsufficientCreditsError
@@ -33,7 +34,7 @@ class Swarm:
     ledger: "Ledger"
     random: random.Random
     users: list[User]
-    attempts: list[tuple[User, uuid.UUID]] = field(default_factory=list)
+    attempts: list[tuple[User, uuid.UUID, type[Any]]] = field(default_factory=list)
     payments: list[tuple[User, str, int]] = field(default_factory=list)
     refused: int = 0
 
@@ -41,6 +42,7 @@ class Swarm:
         """Do one thing, chosen by the seed."""
         acts: list[tuple[int, Callable[[User], Awaitable[object]]]] = [
             (8, self.restore),
+            (4, self.animate),
             (6, self.end),
             (2, self.claim),
             (3, self.cancel),
@@ -62,16 +64,36 @@ class Swarm:
         except (InsufficientCreditsError, CreditsOwedError):
             self.refused += 1
         else:
-            self.attempts.append((user, attempt_id))
+            self.attempts.append((user, attempt_id, RestoreAttempt))
+
+    async def animate(self, _: User) -> None:
+        restorations = [(user, attempt_id) for user, attempt_id, table in self.attempts if table is RestoreAttempt]
+        if not restorations:
+            return
+        user, restore_id = self.random.choice(restorations)
+        acts: list[Awaitable[Any]] = [self.ledger.animate(user, restore_id)]
+        if self.random.random() < 0.4:
+            # The restoration ends at the same moment.
+            status = self.random.choice([AttemptStatus.COMPLETED, AttemptStatus.FAILED])
+            acts.append(self.ledger.observe(restore_id, status))
+        begun = (await asyncio.gather(*acts, return_exceptions=True))[0]
+        if isinstance(begun, uuid.UUID):
+            self.attempts.append((user, begun, AnimationAttempt))
+        elif isinstance(begun, (InsufficientCreditsError, CreditsOwedError)):
+            self.refused += 1
+        elif not isinstance(begun, (RestoreNotFoundError, RestoreWithoutResultError)):
+            raise begun
 
     async def end(self, _: User) -> None:
         if not self.attempts:
             return
-        _, attempt_id = self.random.choice(self.attempts)
+        _, attempt_id, table = self.random.choice(self.attempts)
         status = self.random.choice([AttemptStatus.PROCESSING, *[AttemptStatus.COMPLETED] * 2, AttemptStatus.FAILED])
         unfulfilled = ("colorize",) if self.random.random() < 0.3 else ()
         # Two bridges see the same end.
-        await asyncio.gather(*(self.ledger.observe(attempt_id, status, unfulfilled=unfulfilled) for _ in range(2)))
+        await asyncio.gather(
+            *(self.ledger.observe(attempt_id, status, table, unfulfilled=unfulfilled) for _ in range(2))
+        )
 
     async def claim(self, _: User) -> None:
         async with self.ledger.database.transaction() as session:
@@ -79,15 +101,16 @@ class Swarm:
 
     async def cancel(self, _: User) -> None:
         if self.attempts:
+            _, attempt_id, table = self.random.choice(self.attempts)
             async with self.ledger.database.transaction() as session:
-                await cancel(session, RestoreAttempt, self.random.choice(self.attempts)[1])
+                await cancel(session, table, attempt_id)
 
     async def delete(self, _: User) -> None:
         if self.attempts:
-            user, attempt_id = self.random.choice(self.attempts)
+            user, attempt_id, table = self.random.choice(self.attempts)
             job_id = self.ledger.subjects[user.id].job_id
             async with self.ledger.database.transaction() as session:
-                await delete_attempt(session, RestoreAttempt, user.id, job_id, attempt_id)
+                await delete_attempt(session, table, user.id, job_id, attempt_id)
 
     async def pay(self, user: User) -> None:
         reference, credits_ = f"cs_{len(self.payments)}", self.random.randrange(1, 25)
@@ -137,15 +160,17 @@ async def test_a_swarm_loses_and_doubles_no_credit(ledger: "Ledger", seed: int) 
     await nothing_is_wrong(ledger)
 
     # Everything ends; then nothing is held, and each attempt is charged once or not at all.
-    for _, attempt_id in swarm.attempts:
-        await ledger.observe(attempt_id, AttemptStatus.FAILED)
+    for _, attempt_id, table in swarm.attempts:
+        await ledger.observe(attempt_id, AttemptStatus.FAILED, table)
     await expire_credits(ledger.database)
     await nothing_is_wrong(ledger)
     assert await ledger.run("SELECT sum(held) FROM credit_accounts") == [(0,)]
     assert await ledger.run("SELECT count(*) FROM credit_holds WHERE state = 'held'") == [(0,)]
     assert (
         await ledger.run(
-            "SELECT a.id FROM restore_attempts a JOIN credit_holds h ON h.attempt_id = a.id"
+            "SELECT a.id FROM (SELECT id, status, unfulfilled, credits, credits_without_colour FROM restore_attempts"
+            " UNION ALL SELECT id, status, unfulfilled, credits, NULL FROM animation_attempts) a"
+            " JOIN credit_holds h ON h.attempt_id = a.id"
             " LEFT JOIN (SELECT attempt_id, -sum(amount) AS spent FROM credit_entries WHERE kind = 'spent'"
             " GROUP BY attempt_id) e ON e.attempt_id = a.id WHERE (a.status = 'completed') <> (h.state = 'captured')"
             " OR coalesce(e.spent, 0) <> CASE WHEN a.status <> 'completed' THEN 0"
