@@ -229,7 +229,7 @@ async def test_a_webhook_is_listed_shown_and_handled_again(api: "Api", admin: Ad
     object_only = await admin("webhooks", "replay", "in_1")
 
     assert [event["external_id"] for event in listed["webhooks"]] == ["evt_2", "evt_1"]
-    assert set(about) == {"webhook evt_1", "webhook evt_2"}
+    assert {event["external_id"] for event in about["webhooks"]} == {"evt_1", "evt_2"}
     assert replayed.json["replayed"] == [{"source": "stripe", "external_id": "evt_1", "type": "invoice.paid"}]
     assert [event["external_id"] for event in waiting["webhooks"]] == ["evt_1"]
     assert unknown.status == object_only.status == 1

@@ -31,6 +31,11 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Sheets(Table):
+    """Things of one kind with too much of each to stand in a line."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """What is printed, and the exit status of the command."""
 
@@ -57,6 +62,9 @@ def _lines(part: Record | Table) -> str:
         return _aligned([[f"  {name}", _shown(value)] for name, value in part.values.items()])
     if not part.rows:
         return "  none"
+    if isinstance(part, Sheets):
+        sheets = (dict(zip(part.columns, row, strict=True)) for row in part.rows)
+        return "\n\n".join(_lines(Record(part.name, values)) for values in sheets)
     heading = [f"  {part.columns[0]}", *part.columns[1:]]
     return _aligned([heading, *([f"  {_shown(row[0])}", *map(_shown, row[1:])] for row in part.rows)])
 

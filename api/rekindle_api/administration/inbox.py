@@ -2,7 +2,7 @@
 
 import argparse
 
-from rekindle_api.administration.answers import Answer, Record, RefusedError, Table
+from rekindle_api.administration.answers import Answer, RefusedError, Sheets, Table
 from rekindle_api.administration.desk import Desk
 from rekindle_api.administration.records import AdminRecords
 from rekindle_api.webhooks.models import WebhookEvent
@@ -24,7 +24,8 @@ async def list_events(desk: Desk, options: argparse.Namespace) -> Answer:
 async def show_event(desk: Desk, options: argparse.Namespace) -> Answer:
     """Show the events of this id, or about this object."""
     found = await _found(desk, options.event)
-    return Answer([Record(f"webhook {one.external_id}", _facts(one)) for one in found])
+    facts = [_facts(one) for one in found]
+    return Answer([Sheets("webhooks", tuple(facts[0]), [tuple(one.values()) for one in facts])])
 
 
 async def replay_event(desk: Desk, options: argparse.Namespace) -> Answer:
