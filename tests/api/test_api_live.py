@@ -5,7 +5,7 @@ import io
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from tests.api.conftest import Stream
 
 from rekindle_api.attempts.models import AttemptStatus
 from rekindle_api.logs import configure
+from rekindle_api.users.repository import UserRepository
 
 if TYPE_CHECKING:
     from tests.api.conftest import Account, Api, PhotoMaker, Soon, StartApi
@@ -181,6 +182,41 @@ async def test_the_streams_of_a_closed_account_end_at_the_next_heartbeat_and_no_
         assert (await other.next()).data["restore_id"] == attempt_id
     reply = await api.http.get(f"/api/v1/events/{theirs}", params={"ticket": ticket})
     assert reply.status_code == 403
+
+
+async def test_one_query_looks_after_every_reader_of_a_process(
+    start_api: "StartApi", photo_bytes: "PhotoMaker", soon: "Soon", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    active_among = UserRepository.active_among
+
+    async def counted(repository: UserRepository, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        asked.append(len(ids))
+        return await active_among(repository, ids)
+
+    monkeypatch.setattr(UserRepository, "active_among", counted)
+    api = await start_api(heartbeat_seconds=0.5)
+    async with AsyncExitStack() as stack:
+        for account in (api.account(), api.account()):
+            photo_id = await account.photo(photo_bytes())
+            for _ in range(5):
+                stream = await stack.enter_async_context(account.following(photo_id))
+                await stream.next()
+        asked.clear()
+        await soon(lambda: len(asked) >= 2)
+
+    assert asked[:2] == [2, 2]
+
+
+async def test_a_user_gets_so_many_tickets_a_minute(start_api: "StartApi", photo_bytes: "PhotoMaker") -> None:
+    api = await start_api(rate_tickets="2/minute")
+    account = api.account()
+    photo_id = await account.photo(photo_bytes())
+
+    replies = [await account.http.post("/api/v1/events/tickets", json={"photo_id": photo_id}) for _ in range(3)]
+
+    assert [reply.status_code for reply in replies] == [200, 200, 429]
+    assert int(replies[2].headers["retry-after"]) > 0
 
 
 async def test_a_stream_ends_with_its_token(api: "Api", photo_bytes: "PhotoMaker") -> None:
