@@ -31,7 +31,6 @@ from rekindle_api.bridge.settings import BridgeSettings, SweepSettings
 from rekindle_api.bridge.sweep import Sweep
 from rekindle_api.bridge.watch import ResourceWatch
 from rekindle_api.database import Database, new_id
-from rekindle_api.migrations.runner import upgrade
 from rekindle_api.outbox.models import OUTBOX_CHANNEL, AttemptKind, OutboxEntry
 from rekindle_api.outbox.repository import OutboxRepository
 from rekindle_api.photos.models import Photo, UploadSession, photo_prefix
@@ -430,18 +429,11 @@ def bridge_settings() -> BridgeSettings:
 
 
 @pytest.fixture
-def migrated_url(database_url: str) -> str:
-    """The URL of a database with every table."""
-    upgrade(read(DatabaseSettings, {"database_url": database_url}))
-    return database_url
-
-
-@pytest.fixture
 def environment(
     monkeypatch: pytest.MonkeyPatch,
     control_plane: "ControlPlane",
     object_store: "ObjectStore",
-    migrated_url: str,
+    service_url: str,
     bucket: str,
     namespace: str,
 ) -> dict[str, str]:
@@ -449,7 +441,7 @@ def environment(
     variables = {
         **object_store.environment(),
         "KUBECONFIG": str(control_plane.kubeconfig),
-        "DATABASE_URL": migrated_url,
+        "DATABASE_URL": service_url,
         "S3_BUCKET": bucket,
         "S3_ENDPOINT_URL": object_store.endpoint_url,
         "REKINDLE_NAMESPACE": namespace,

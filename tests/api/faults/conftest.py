@@ -88,7 +88,7 @@ def mortals(api: "Api", control_plane: "ControlPlane", namespace: str, tmp_path:
     """Processes with the database, bucket and issuer of `api`."""
     settings = api.app.state.settings
     environment = {
-        "DATABASE_URL": api.database_url,
+        "DATABASE_URL": settings.database.database_url.get_secret_value(),
         "S3_BUCKET": api.bucket,
         "S3_ENDPOINT_URL": settings.storage.s3_endpoint_url,
         "SUPABASE_URL": settings.auth.supabase_url,
