@@ -73,17 +73,40 @@ class Reconciliation:
             sqlalchemy.exc.SQLAlchemyError: the database does not answer.
         """
         compared, listed = Compared(), set[uuid.UUID]()
+        news: list[SupabaseUser] = []
         try:
+            ours = await self._ours()
             async for page in self._directory.pages():
                 listed.update(record.id for record in page)
-                for record in await self._new_of(page):
-                    compared.count((await take_over(self._database, record, self._plans)).action)
-            await self._end_missing(listed, compared)
+                news += await self._new_of(page)
+            compared.listed = len(listed)
+            missing = [supabase_user_id for supabase_user_id in ours if supabase_user_id not in listed]
+            if self._believes(len(ours), len(missing)):
+                await self._repair(news, missing, compared)
+            else:
+                compared.failures += 1
         except DirectoryUnavailableError as error:
             compared.failures += 1
             _log.warning("accounts are not compared with Supabase", extra={"error": error.cause})
-        compared.listed = len(listed)
         return compared
+
+    def _believes(self, live: int, missing: int) -> bool:
+        """Tell whether the list may be true. Accounts of another project's list are not even made."""
+        credible = is_credible(live=live, found=live - missing, missing=missing, share=self._share)
+        if not credible:
+            _log.error("Supabase's list lacks too many accounts to be true", extra={"missing": missing, "of": live})
+        return credible
+
+    async def _repair(self, news: Sequence[SupabaseUser], missing: Sequence[uuid.UUID], compared: Compared) -> None:
+        for record in news:
+            compared.count((await take_over(self._database, record, self._plans)).action)
+        for supabase_user_id in missing:
+            found = await self._directory.find(supabase_user_id)
+            if found is None:
+                applied = await close_account(self._database, supabase_user_id)
+            else:
+                applied = await take_over(self._database, found, self._plans)
+            compared.count(applied.action)
 
     async def _new_of(self, page: Sequence[SupabaseUser]) -> list[SupabaseUser]:
         """Return the records of a page that say something new: of most accounts nothing is."""
@@ -91,22 +114,6 @@ class Reconciliation:
             known = await UserRepository(session).of_supabase_ids([record.id for record in page])
         now = datetime.now(UTC)
         return [record for record in page if on_record(Standing.of(known.get(record.id)), record, now).values]
-
-    async def _end_missing(self, listed: set[uuid.UUID], compared: Compared) -> None:
-        ours = await self._ours()
-        missing = [supabase_user_id for supabase_user_id in ours if supabase_user_id not in listed]
-        found = len(ours) - len(missing)
-        if not is_credible(live=len(ours), found=found, missing=len(missing), share=self._share):
-            compared.failures += 1
-            _log.error("Supabase's list lacks too many accounts to be true", extra={"missing": len(missing)})
-            return
-        for supabase_user_id in missing:
-            record = await self._directory.find(supabase_user_id)
-            if record is None:
-                applied = await close_account(self._database, supabase_user_id)
-            else:
-                applied = await take_over(self._database, record, self._plans)
-            compared.count(applied.action)
 
     async def _ours(self) -> list[uuid.UUID]:
         """Return the Supabase ids of all our accounts that are not deleted."""
