@@ -74,7 +74,7 @@ def signed_in(stack: Stack | WebServer) -> Iterator[httpx.Client]:
     """Sign a new user up; the client sends the user's token."""
     session = stack.issuer.sign_up(f"bench-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(12))
     headers = {"Authorization": f"Bearer {session.access_token}"}
-    with httpx.Client(base_url=stack.api.url, headers=headers, timeout=120) as client:
+    with httpx.Client(base_url=stack.api.url, headers=headers, timeout=300) as client:
         yield client
 
 

@@ -7,10 +7,16 @@ from typing import Generic, TypeVar
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import load_only
 
-from rekindle_api.attempts.models import OPEN, AnimationAttempt, RestoreAttempt
+from rekindle_api.attempts.models import OPEN, AnimationAttempt, AttemptStatus, RestoreAttempt
 
 A = TypeVar("A", RestoreAttempt, AnimationAttempt)
+
+_SHOWN = (
+    *("id", "job_id", "created_at", "status", "bucket", "result_key", "preview_key", "thumbnail_key"),
+    *("watermarked_result_key", "watermarked_preview_key", "watermarked_thumbnail_key"),
+)
 
 
 class AttemptRepository(Generic[A]):
@@ -29,6 +35,22 @@ class AttemptRepository(Generic[A]):
             .order_by(table.created_at, table.id)
         )
         return list(rows)
+
+    async def newest_completed(self, owner_id: uuid.UUID, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, A]:
+        """Return the newest completed attempt of each of the owner's upload sessions, with what is shown of it only."""
+        table = self._table
+        rows = await self._session.scalars(
+            select(table)
+            .where(
+                table.owner_id == owner_id,
+                table.job_id.in_(job_ids),
+                table.status == AttemptStatus.COMPLETED,
+                table.deleted_at.is_(None),
+            )
+            .order_by(table.created_at, table.id)
+            .options(load_only(*(getattr(table, name) for name in _SHOWN), raiseload=True))
+        )
+        return {row.job_id: row for row in rows}
 
     async def get(self, owner_id: uuid.UUID, attempt_id: uuid.UUID) -> A | None:
         """Return one of the owner's attempts, deleted or not."""

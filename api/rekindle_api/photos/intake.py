@@ -30,7 +30,7 @@ from rekindle_api.storage import ObjectStorage, StorageUnavailableError
 from rekindle_api.users.models import User
 
 _log = logging.getLogger(__name__)
-_SLOT_SECONDS = 10.0
+_SLOT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

@@ -63,19 +63,18 @@ class PhotoService:
 
     async def replies(self, owner_id: uuid.UUID, photos: Sequence[Photo]) -> list[PhotoReply]:
         """Return photos as clients see them, with signed URLs."""
-        restores = await self._restores(owner_id, photos)
-        newest = {photo.id: _newest(restores, photo.id) for photo in photos}
+        newest = await self._newest(owner_id, photos)
         marked = self.watermarked
-        wanted = [item for photo in photos for item in downloads(photo, newest[photo.id], watermarked=marked)]
+        wanted = [item for photo in photos for item in downloads(photo, newest.get(photo.id), watermarked=marked)]
         urls = await self._storage.signed_urls(wanted, self.signed_url_seconds)
-        return [photo_reply(photo, newest[photo.id], urls, watermarked=marked) for photo in photos]
+        return [photo_reply(photo, newest.get(photo.id), urls, watermarked=marked) for photo in photos]
 
     async def detail(self, owner_id: uuid.UUID, photo: Photo) -> PhotoDetail:
         """Return a photo with its results and the attempts that still run."""
-        restores = await self._restores(owner_id, [photo])
+        restores = await AttemptRepository(self._session, RestoreAttempt).of_jobs(owner_id, [photo.id])
         animations = await AttemptRepository(self._session, AnimationAttempt).of_jobs(owner_id, [photo.id])
-        newest = _newest(restores, photo.id)
         restored = [attempt for attempt in restores if attempt.status == AttemptStatus.COMPLETED]
+        newest = restored[-1] if restored else None
         animated = [attempt for attempt in animations if attempt.status == AttemptStatus.COMPLETED]
         completed: list[Attempt] = [*restored, *animated]
         everything: list[Attempt] = [*restores, *animations]
@@ -109,17 +108,17 @@ class PhotoService:
         elif key_type is KeyType.THUMBNAIL:
             found = thumbnail_download(photo)
         else:
-            newest = _newest(await self._restores(owner_id, [photo]), photo.id)
+            newest = (await self._newest(owner_id, [photo])).get(photo.id)
             found = attempts.result_download(newest, watermarked=self.watermarked) if newest is not None else None
         if found is None:
             raise DownloadNotFoundError(f"The photo has no {key_type} version yet.")
         return found
 
-    async def _restores(self, owner_id: uuid.UUID, photos: Sequence[Photo]) -> list[RestoreAttempt]:
+    async def _newest(self, owner_id: uuid.UUID, photos: Sequence[Photo]) -> dict[uuid.UUID, RestoreAttempt]:
         if not photos:
-            return []
+            return {}
         ids = [photo.id for photo in photos]
-        return await AttemptRepository(self._session, RestoreAttempt).of_jobs(owner_id, ids)
+        return await AttemptRepository(self._session, RestoreAttempt).newest_completed(owner_id, ids)
 
 
 async def delete_photo(database: Database, storage: ObjectStorage, owner_id: uuid.UUID, photo_id: uuid.UUID) -> bool:
@@ -153,8 +152,3 @@ async def _delete_objects(database: Database, storage: ObjectStorage, photo: Pho
         _log.warning("the objects of a deleted photo will be swept later", extra={"photo_id": str(photo.id)})
         return False
     return True
-
-
-def _newest(restores: Sequence[RestoreAttempt], photo_id: uuid.UUID) -> RestoreAttempt | None:
-    completed = [item for item in restores if item.job_id == photo_id and item.status == AttemptStatus.COMPLETED]
-    return completed[-1] if completed else None
