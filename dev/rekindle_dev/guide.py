@@ -41,7 +41,7 @@ def reach(record: Record, directory: Path) -> str:
     """Return the text that a person reads when everything runs."""
     commands = Path(sys.executable).parent
     rows = {
-        "API": f"{record.api}  (described at {record.api}/openapi.json)",
+        "API": f"{record.api}  (to read and try at {record.api}/docs)",
         "KUBECONFIG": record.kubeconfig,
         "S3": f"{record.s3_endpoint}  bucket {record.s3_bucket}",
         "Token issuer": f"{record.supabase_url}  (a SUPABASE_URL)",
