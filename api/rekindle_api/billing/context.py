@@ -1,20 +1,24 @@
 """What everything on payments works with, and the one lock under which a user's payments are looked at and changed."""
 
+import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rekindle_api.billing.errors import UnknownPriceError
+from rekindle_api.billing.errors import StripeUnavailableError, UnknownPriceError
 from rekindle_api.billing.gateway import StripeGateway
 from rekindle_api.billing.repository import BillingRepository
 from rekindle_api.database import Database
 from rekindle_api.settings import PlanSettings, StripeSettings, Tier
 
 _log = logging.getLogger(__name__)
+_AT_ONCE = 4
+"""More would leave no connections to the database for those who buy nothing, when Stripe is slow."""
+_TURN_SECONDS = 10.0
 _DEPLOYMENT, _USER = "deployment", "user_id"
 
 
@@ -26,6 +30,7 @@ class Billing:
     stripe: StripeGateway
     settings: StripeSettings
     plans: PlanSettings
+    counter: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     @classmethod
     def open(cls, database: Database, settings: StripeSettings, plans: PlanSettings) -> "Billing | None":
@@ -67,6 +72,23 @@ class Billing:
         if (tier := self.settings.tier_of(price_id)) is None:
             raise UnknownPriceError(f"STRIPE_PRICES has no {price_id}: add it to the list of its tier")
         return tier
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        """Wait for a turn to ask Stripe while a user waits, who may hold two connections to the database meanwhile.
+
+        Raises:
+            StripeUnavailableError: those before take too long.
+        """
+        try:
+            async with asyncio.timeout(_TURN_SECONDS):
+                await self.counter.acquire()
+        except TimeoutError as error:
+            raise StripeUnavailableError("too many wait") from error
+        try:
+            yield
+        finally:
+            self.counter.release()
 
     @asynccontextmanager
     async def alone(self, user_id: uuid.UUID) -> AsyncIterator[AsyncSession]:

@@ -68,14 +68,16 @@ async def checkout(
         page = await open_checkout(billing, user.id, item_for(billing, wanted.tier, wanted.pack))
         return CheckoutReply(id=page.id, url=page.url or "", expires_at=page.expires_at)
 
-    return await once.answer(session, opened, 201)
+    async with billing.served():
+        return await once.answer(session, opened, 201)
 
 
 @router.post("/portal")
 @raises(NoCustomerError, StripeUnavailableError, StripeRefusedError)
 async def portal(user: CurrentUser, billing: OpenBilling) -> PortalReply:
     """Open a page of Stripe on which to change or cancel the subscription, and to see invoices."""
-    return PortalReply(url=(await open_portal(billing, user.id)).url)
+    async with billing.served():
+        return PortalReply(url=(await open_portal(billing, user.id)).url)
 
 
 @router.get("/subscription")

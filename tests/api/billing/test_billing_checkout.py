@@ -127,6 +127,19 @@ async def test_the_same_idempotency_key_opens_one_page(shop: Shop):
     assert len(list(shop.stripe.account.all("checkout.session"))) == 1
 
 
+async def test_many_checkouts_at_once_do_not_use_the_database_up(start_shop: StartShop):
+    shop = await start_shop(database_pool_size=6, database_pool_overflow=0)
+    buyers = [await shop.buyer() for _ in range(12)]
+
+    def checkout(number: int) -> Any:
+        key = {"Idempotency-Key": f"k-{number}"}
+        return buyers[number].http.post("/api/v1/billing/checkout", json={"pack": "small"}, headers=key)
+
+    replies = await asyncio.gather(*(checkout(number) for number in range(len(buyers))))
+
+    assert [reply.status_code for reply in replies] == [201] * len(buyers)
+
+
 async def test_stripe_out_of_reach_is_told_and_leaves_nothing_behind(shop: Shop):
     buyer = await shop.buyer()
     shop.stripe.break_next(1)
