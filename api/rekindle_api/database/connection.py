@@ -4,7 +4,6 @@ Every one is opened with the same proof of the server, and where tokens take the
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -12,7 +11,6 @@ from typing import Annotated, Any
 import psycopg
 from fastapi import Depends, Request
 from sqlalchemy import Engine, create_engine, event, pool
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.util import await_only
 
@@ -22,9 +20,6 @@ from rekindle_api.problems.common import DatabaseUnavailableError
 from rekindle_api.settings import DatabaseSettings
 
 _CONNECT_SECONDS = 5
-
-_IDLE_SECONDS = 2.0
-"""A connection that was used within this time is used again without asking whether it still works."""
 
 
 class Database:
@@ -37,6 +32,7 @@ class Database:
             settings.sqlalchemy_url,
             pool_size=settings.database_pool_size,
             max_overflow=settings.database_pool_overflow,
+            pool_pre_ping=True,
             pool_recycle=1800,
             # Errors end up in the log, and parameters hold what users wrote.
             hide_parameters=True,
@@ -44,8 +40,6 @@ class Database:
         )
         if self._tokens is not None:
             event.listen(self._engine.sync_engine, "do_connect", self._sign_in)
-        event.listen(self._engine.sync_engine, "checkin", _note_use)
-        event.listen(self._engine.sync_engine, "checkout", _ping_when_idle)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -73,23 +67,6 @@ class Database:
         if self._tokens is not None:
             # Credentials may have to be renewed over the network, which must not stop the event loop.
             parameters["password"] = await_only(asyncio.to_thread(self._tokens))
-
-
-def _note_use(_connection: object, record: pool.ConnectionPoolEntry) -> None:
-    record.info["used_at"] = time.monotonic()
-
-
-def _ping_when_idle(connection: Any, record: pool.ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401 - a DBAPI's
-    """Ask a connection whether it still works: one that does not makes the pool take another."""
-    if time.monotonic() - record.info.get("used_at", time.monotonic()) < _IDLE_SECONDS:
-        return
-    try:
-        cursor = connection.cursor()
-        cursor.execute("SELECT 1")
-        cursor.close()
-        connection.rollback()
-    except psycopg.Error as error:
-        raise DisconnectionError from error
 
 
 def migration_engine(settings: DatabaseSettings, tokens: TokenSource | None = None) -> Engine:
@@ -121,8 +98,8 @@ def database_of(request: Request) -> Database:
 
 
 @raises(DatabaseUnavailableError)
-async def _transaction(database: Annotated[Database, Depends(database_of)]) -> AsyncIterator[AsyncSession]:
-    async with database.transaction() as session:
+async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    async with database_of(request).transaction() as session:
         yield session
 
 
