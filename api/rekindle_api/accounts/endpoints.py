@@ -8,9 +8,11 @@ from rekindle_api.accounts.erasure import cancel_deletion, request_deletion
 from rekindle_api.accounts.profile import change_profile, profile_of
 from rekindle_api.accounts.replies import DeletionCancelled, DeletionRequested, Profile
 from rekindle_api.accounts.requests import ProfileUpdate
-from rekindle_api.auth.dependencies import AnyCaller, CurrentUser, DepartingUser, introduced, refuse_closed
+from rekindle_api.accounts.takeover import take_over
+from rekindle_api.auth.dependencies import AnyCaller, CurrentUser, DepartingUser, record_of, refuse_closed
 from rekindle_api.billing.context import Billing
 from rekindle_api.billing.deletion import cancel_for_deletion
+from rekindle_api.credits.service import ensure_account
 from rekindle_api.database import DatabaseSession
 from rekindle_api.database.connection import database_of
 from rekindle_api.rates.dependencies import limited
@@ -20,7 +22,7 @@ from rekindle_api.users.models import AccountStatus, User
 router = APIRouter(prefix="/api/v1/users", tags=["users"])
 
 
-def _plans(request: Request) -> PlanSettings:
+async def _plans(request: Request) -> PlanSettings:
     plans: PlanSettings = request.app.state.plans
     return plans
 
@@ -35,7 +37,9 @@ async def sync(request: Request, response: Response, user: CurrentUser, caller: 
         # Supabase was asked when the account was made.
         response.status_code = 201
     else:
-        user = refuse_closed(await introduced(request, user))
+        if (record := await record_of(request, user)) is not None:
+            user = (await take_over(database_of(request), record, plans)).user or user
+        refuse_closed(user)
     async with database_of(request).transaction() as session:
         return await profile_of(session, user, plans)
 
@@ -49,6 +53,8 @@ async def get_profile(user: CurrentUser, session: DatabaseSession, plans: Plans)
 @router.put("/me")
 async def update_profile(update: ProfileUpdate, user: CurrentUser, session: DatabaseSession, plans: Plans) -> Profile:
     """Change names and picture; what is left out stays, and an empty text clears."""
+    # Before the account's row is changed: whatever needs both locks the credits first.
+    await ensure_account(session, user, plans)
     return await profile_of(session, await change_profile(session, user, update), plans)
 
 

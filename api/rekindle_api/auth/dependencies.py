@@ -29,6 +29,7 @@ from rekindle_api.users.applying import apply_record
 from rekindle_api.users.directory import Directory, DirectoryUnavailableError
 from rekindle_api.users.models import AccountStatus, User
 from rekindle_api.users.repository import UserRepository
+from rekindle_api.users.supabase import SupabaseUser
 
 _log = logging.getLogger(__name__)
 
@@ -96,23 +97,27 @@ async def find_caller(request: Request, claims: TokenClaims) -> Caller:
         user, created = await UserRepository(session).find_or_create(claims.user_id, claims.email)
         if created:
             await AuditRepository(session).record("account.created", user.id, user.id)
-    return Caller(await introduced(request, user) if created else user, created)
+    return Caller(await _introduced(request, user) if created else user, created)
 
 
 AnyCaller = Annotated[Caller, Depends(find_caller)]
 
 
-async def introduced(request: Request, user: User) -> User:
-    """Return a user with what Supabase's admin API says of the account; unchanged when it says nothing now."""
+async def record_of(request: Request, user: User) -> SupabaseUser | None:
+    """Return what Supabase's admin API says of an account; None when it says nothing now."""
     directory: Directory | None = request.app.state.directory
     if directory is None:
-        return user
+        return None
     try:
-        record = await directory.find(user.supabase_user_id)
+        return await directory.find(user.supabase_user_id)
     except DirectoryUnavailableError as error:
         _log.warning("an account is taken over without Supabase's word", extra={"user": user.id, "error": error.cause})
-        return user
-    if record is None:
+        return None
+
+
+async def _introduced(request: Request, user: User) -> User:
+    """Return a user who is new with what Supabase says of the account."""
+    if (record := await record_of(request, user)) is None:
         return user
     async with database_of(request).transaction() as session:
         return (await apply_record(session, record)).user or user
@@ -134,7 +139,7 @@ CurrentUser = Annotated[User, Depends(current_user)]
 DepartingUser = Annotated[User, Depends(departing_user)]
 
 
-def current_plan(request: Request, user: CurrentUser) -> Plan:
+async def current_plan(request: Request, user: CurrentUser) -> Plan:
     """Return what the caller's tier gives now."""
     plans: PlanSettings = request.app.state.plans
     return plans.plan(user.tier)

@@ -42,7 +42,7 @@ router = APIRouter(prefix="/api/v1/billing", tags=["billing"])
 
 
 @raises(BillingUnavailableError)
-def billing_of(request: Request) -> Billing:
+async def billing_of(request: Request) -> Billing:
     """Return what payments need.
 
     Raises:

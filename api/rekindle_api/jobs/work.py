@@ -128,7 +128,7 @@ class Work:
         return Terms(self._plans.plan(self._user.tier), self._plans.costs)
 
 
-def _work(request: Request, user: CurrentUser, session: DatabaseSession) -> Work:
+async def _work(request: Request, user: CurrentUser, session: DatabaseSession) -> Work:
     return Work(session, user, request.app.state.plans)
 
 

@@ -21,7 +21,7 @@ from rekindle_api.storage.objects import storage_of
 router = APIRouter(prefix="/api/v1/photos", tags=["photos"])
 
 
-def _limits(request: Request) -> LimitSettings:
+async def _limits(request: Request) -> LimitSettings:
     limits: LimitSettings = request.app.state.limits
     return limits
 
@@ -29,7 +29,7 @@ def _limits(request: Request) -> LimitSettings:
 Limits = Annotated[LimitSettings, Depends(_limits)]
 
 
-def photo_service(request: Request, session: DatabaseSession, limits: Limits, plan: CurrentPlan) -> PhotoService:
+async def photo_service(request: Request, session: DatabaseSession, limits: Limits, plan: CurrentPlan) -> PhotoService:
     """Return the service for one request."""
     return PhotoService(session, storage_of(request), limits.signed_url_seconds, watermarked=plan.watermark)
 
