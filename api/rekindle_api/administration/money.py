@@ -4,6 +4,7 @@ import argparse
 
 from rekindle_api.administration.answers import Answer, Record, RefusedError, Table
 from rekindle_api.administration.desk import Desk
+from rekindle_api.attempts.charges import check_charges
 from rekindle_api.credits.repository import CreditRepository
 from rekindle_api.credits.service import adjust, check, spendable
 from rekindle_api.users.models import AccountStatus
@@ -31,10 +32,11 @@ async def adjust_credits(desk: Desk, options: argparse.Namespace) -> Answer:
 
 
 async def check_ledger(desk: Desk, options: argparse.Namespace) -> Answer:
-    """Compare balances with entries, lots and holds, of all accounts or of one."""
+    """Compare balances with entries, lots, holds and attempts, of all accounts or of one."""
     user = None
     if options.user is not None:
         user = await desk.user(options.user)
         await desk.note("ledger_checked", user.id)
-    problems = await check(desk.session, user.id if user is not None else None)
+    user_id = user.id if user is not None else None
+    problems = [*await check(desk.session, user_id), *await check_charges(desk.session, user_id)]
     return Answer([Table("differences", ("difference",), [(one,) for one in problems])], status=1 if problems else 0)

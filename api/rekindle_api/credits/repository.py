@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, func, select, text, update
+from sqlalchemy import and_, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -53,7 +53,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class Reversible:
-    """A lot whose credits may be taken back, and how many of them at most: what expired is gone already."""
+    """A lot whose credits may be taken back, and how many of them at most: what expired or was taken is gone."""
 
     lot: Lot
     credits: int
@@ -236,7 +236,10 @@ class CreditRepository:
             .where(
                 CreditEntry.user_id == self._user_id,
                 CreditEntry.lot_id == CreditLot.id,
-                CreditEntry.kind.in_((EntryKind.EXPIRED, EntryKind.REVERSED)),
+                or_(
+                    CreditEntry.kind.in_((EntryKind.EXPIRED, EntryKind.REVERSED)),
+                    and_(CreditEntry.kind == EntryKind.ADJUSTED, CreditEntry.amount < 0),
+                ),
             )
             .scalar_subquery()
         )

@@ -141,8 +141,8 @@ async def reverse(
 ) -> bool:
     """Take back credits of one grant, because its payment was refunded or disputed. What is spent already is owed.
 
-    No more is taken than was granted, less what expired or was taken back before. Return False when it was done for
-    this `reference` before.
+    No more is taken than was granted, less what expired or was taken before, by hand too. Return False when it was done
+    for this `reference` before.
 
     Raises:
         LotNotFoundError: there was no such grant.

@@ -47,13 +47,13 @@ class RetentionRecords:
         """Mark up to `limit` photos as deleted that nothing was made of lately, and return their ids."""
         due = [*_due(Photo), self._limited(Photo), ~_in_use()]
         held = await self._held(Photo, due, limit)
-        # Asked again: an attempt may have been begun between the look and the lock.
-        return await self._hide(Photo, [Photo.id.in_(held), ~_in_use()]) if held else []
+        # Asked again: an attempt may have been begun, or a tier paid for, between the look and the lock.
+        return await self._hide(Photo, [Photo.id.in_(held), self._limited(Photo), ~_in_use()]) if held else []
 
     async def hide_attempts(self, table: type[Kept], limit: int) -> list[uuid.UUID]:
         """Mark up to `limit` ended attempts as deleted, and return their ids."""
         held = await self._held(table, [*_due(table), self._limited(table)], limit)
-        return await self._hide(table, [table.id.in_(held)]) if held else []
+        return await self._hide(table, [table.id.in_(held), self._limited(table)]) if held else []
 
     def _limited(self, table: type[Kept]) -> ColumnElement[bool]:
         return exists().where(User.id == table.owner_id, User.tier.in_(self._tiers))

@@ -186,6 +186,16 @@ async def test_no_more_is_taken_back_than_was_granted_less_what_expired(ledger: 
     assert await ledger.sums(user) == (-3, 0, 3)
 
 
+async def test_what_was_taken_by_hand_is_not_taken_again_by_a_refund(ledger: "Ledger") -> None:
+    user = await ledger.user()
+    await ledger.grant(user, 10, reference="cs_1", days=300)
+    await ledger.adjust(user, -10, reference="ticket-1")
+
+    assert not await ledger.reverse(user, 10, source_reference="cs_1", reference="re_1")
+
+    assert await ledger.sums(user) == (0, 0, 0)
+
+
 async def test_held_credits_of_a_refunded_lot_are_owed_until_they_come_back(ledger: "Ledger") -> None:
     user = await ledger.user()
     await ledger.grant(user, 10, reference="cs_1")
