@@ -1,5 +1,6 @@
 """Runs the web server."""
 
+import gc
 import socket
 
 import uvicorn
@@ -40,5 +41,7 @@ def serve(host: str, port: int) -> int:
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
     server = Server(config)
+    # What stands for as long as the process does need not be looked through whenever memory is tidied.
+    gc.freeze()
     server.run()
     return 0 if server.started else 1

@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Generic, TypeVar
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import load_only
@@ -38,17 +39,8 @@ class AttemptRepository(Generic[A]):
 
     async def newest_completed(self, owner_id: uuid.UUID, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, A]:
         """Return the newest completed attempt of each of the owner's upload sessions, with what is shown of it only."""
-        table = self._table
         rows = await self._session.scalars(
-            select(table)
-            .where(
-                table.owner_id == owner_id,
-                table.job_id.in_(job_ids),
-                table.status == AttemptStatus.COMPLETED,
-                table.deleted_at.is_(None),
-            )
-            .order_by(table.created_at, table.id)
-            .options(load_only(*(getattr(table, name) for name in _SHOWN), raiseload=True))
+            _completed_as_shown(self._table), {"owner_id": owner_id, "job_ids": list(job_ids)}
         )
         return {row.job_id: row for row in rows}
 
@@ -132,6 +124,22 @@ class AttemptRepository(Generic[A]):
             .values(deleted_at=func.now(), version=table.version + 1, updated_at=func.now())
             .execution_options(synchronize_session=False)
         )
+
+
+@cache
+def _completed_as_shown(table: type[A]) -> Select[A]:
+    """Return the statement for completed attempts, oldest first: built once, for every gallery."""
+    return (
+        select(table)
+        .where(
+            table.owner_id == bindparam("owner_id"),
+            table.job_id.in_(bindparam("job_ids", expanding=True)),
+            table.status == AttemptStatus.COMPLETED,
+            table.deleted_at.is_(None),
+        )
+        .order_by(table.created_at, table.id)
+        .options(load_only(*(getattr(table, name) for name in _SHOWN), raiseload=True))
+    )
 
 
 class WaitingAnimations:

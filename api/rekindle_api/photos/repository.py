@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Integer, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -95,13 +95,7 @@ class PhotoRepository:
 
     async def page(self, owner_id: uuid.UUID, offset: int, limit: int) -> tuple[list[Photo], int]:
         """Return a page of the owner's photos, newest first, and how many there are in all."""
-        rows = await self._session.execute(
-            select(Photo, func.count().over())
-            .where(*_live(owner_id))
-            .order_by(Photo.created_at.desc(), Photo.id.desc())
-            .offset(offset)
-            .limit(limit)
-        )
+        rows = await self._session.execute(_PAGE, {"owner_id": owner_id, "offset": offset, "limit": limit})
         found = rows.all()
         if found or offset == 0:
             return [photo for photo, _ in found], found[0][1] if found else 0
@@ -178,5 +172,15 @@ class PhotoRepository:
         await self._session.execute(delete(Photo).where(Photo.id == photo_id))
 
 
-def _live(owner_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
+def _live(owner_id: uuid.UUID | BindParameter[uuid.UUID]) -> tuple[ColumnElement[bool], ...]:
     return (Photo.owner_id == owner_id, Photo.status == PhotoStatus.READY, Photo.deleted_at.is_(None))
+
+
+# Built once, for every gallery.
+_PAGE = (
+    select(Photo, func.count().over())
+    .where(*_live(bindparam("owner_id", type_=Photo.owner_id.type)))
+    .order_by(Photo.created_at.desc(), Photo.id.desc())
+    .offset(bindparam("offset", type_=Integer))
+    .limit(bindparam("limit", type_=Integer))
+)

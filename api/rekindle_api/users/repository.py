@@ -4,12 +4,15 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.faults import Commit, at_commit
 from rekindle_api.users.models import AccountStatus, User
+
+# Built once: nearly every request runs it.
+_OF_SUPABASE = select(User).where(User.supabase_user_id == bindparam("supabase_user_id"))
 
 
 class UserRepository:
@@ -30,10 +33,10 @@ class UserRepository:
 
     async def of_supabase(self, supabase_user_id: uuid.UUID, *, lock: bool = False) -> User | None:
         """Return the user of a Supabase account; with `lock` nobody else can change it before this transaction ends."""
-        statement = select(User).where(User.supabase_user_id == supabase_user_id)
+        statement = _OF_SUPABASE
         if lock:
             statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
-        return (await self._session.scalars(statement)).one_or_none()
+        return (await self._session.scalars(statement, {"supabase_user_id": supabase_user_id})).one_or_none()
 
     async def get(self, user_id: uuid.UUID, *, lock: bool = False) -> User | None:
         """Return a user by our own id; with `lock` nobody else can change it before this transaction ends."""
