@@ -104,9 +104,9 @@ def _memory(server: WebServer, clients: list[httpx.Client]) -> Figure:
 
 
 def _memory_of(process: psutil.Process) -> int:
-    """Return what the web server and the decoders that it runs hold, in bytes."""
+    """Return what the web server and the decoders that it runs hold, in bytes; what they share counts once."""
     held = 0
     for one in (process, *process.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
-            held += one.memory_info().rss
+            held += one.memory_full_info().pss
     return held
