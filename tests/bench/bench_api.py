@@ -105,8 +105,10 @@ def _memory(server: WebServer, clients: list[httpx.Client]) -> Figure:
 
 def _memory_of(process: psutil.Process) -> int:
     """Return what the web server and the decoders that it runs hold, in bytes; what they share counts once."""
-    held = 0
-    for one in (process, *process.children(recursive=True)):
+    held, command = process.memory_full_info().pss, process.cmdline()
+    for child in process.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            held += one.memory_full_info().pss
+            # One that has not begun its own program yet lives in its parent's memory, which is counted already.
+            if child.cmdline() != command:
+                held += child.memory_full_info().pss
     return held
