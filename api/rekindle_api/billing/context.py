@@ -16,8 +16,6 @@ from rekindle_api.database import Database
 from rekindle_api.settings import PlanSettings, StripeSettings, Tier
 
 _log = logging.getLogger(__name__)
-_AT_ONCE = 4
-"""More would leave no connections to the database for those who buy nothing, when Stripe is slow."""
 _TURN_SECONDS = 10.0
 _DEPLOYMENT, _USER = "deployment", "user_id"
 
@@ -30,7 +28,7 @@ class Billing:
     stripe: StripeGateway
     settings: StripeSettings
     plans: PlanSettings
-    counter: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     @classmethod
     def open(cls, database: Database, settings: StripeSettings, plans: PlanSettings) -> "Billing | None":
@@ -42,7 +40,9 @@ class Billing:
         if not settings.enabled:
             return None
         settings.check_packs(plans)
-        return cls(database, StripeGateway(settings), settings, plans)
+        # Each may hold two connections: the others are for those who buy nothing, also when Stripe is slow.
+        turns = asyncio.Semaphore(max(1, database.connections // 2 - 1))
+        return cls(database, StripeGateway(settings), settings, plans, turns)
 
     async def close(self) -> None:
         """Close the connections to Stripe."""
@@ -82,13 +82,13 @@ class Billing:
         """
         try:
             async with asyncio.timeout(_TURN_SECONDS):
-                await self.counter.acquire()
+                await self.turns.acquire()
         except TimeoutError as error:
             raise StripeUnavailableError("too many wait") from error
         try:
             yield
         finally:
-            self.counter.release()
+            self.turns.release()
 
     @asynccontextmanager
     async def alone(self, user_id: uuid.UUID) -> AsyncIterator[AsyncSession]:

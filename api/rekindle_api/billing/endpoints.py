@@ -36,6 +36,7 @@ from rekindle_api.billing.repository import BillingRepository
 from rekindle_api.database import DatabaseSession
 from rekindle_api.idempotency.once import OnceOnly
 from rekindle_api.problems import raises
+from rekindle_api.rates.dependencies import limited
 from rekindle_api.settings import PlanSettings
 
 router = APIRouter(prefix="/api/v1/billing", tags=["billing"])
@@ -57,7 +58,7 @@ async def billing_of(request: Request) -> Billing:
 OpenBilling = Annotated[Billing, Depends(billing_of)]
 
 
-@router.post("/checkout", status_code=201, response_model=CheckoutReply)
+@router.post("/checkout", status_code=201, response_model=CheckoutReply, dependencies=[limited("checkout")])
 @raises(AlreadySubscribedError, NotForSaleError, StripeUnavailableError, StripeRefusedError)
 async def checkout(
     wanted: CheckoutRequest, user: CurrentUser, billing: OpenBilling, session: DatabaseSession, once: OnceOnly

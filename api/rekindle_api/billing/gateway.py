@@ -105,9 +105,9 @@ class StripeGateway:
 
     async def cancel(self, subscription_id: str) -> None:
         """End a subscription now; one that ended already stays as it is."""
-        options: Any = {"idempotency_key": f"cancel:{subscription_id}"}
         params: Any = {"invoice_now": False, "prorate": False}
-        await _found(RemoteSubscription, self._client.v1.subscriptions.cancel_async(subscription_id, params, options))
+        # No idempotency key of ours: Stripe would answer a later try with an earlier failure for a day.
+        await _found(RemoteSubscription, self._client.v1.subscriptions.cancel_async(subscription_id, params))
 
     async def cancel_at_period_end(self, subscription_id: str) -> None:
         """Let a subscription end when what was paid for is over."""
@@ -153,11 +153,10 @@ class StripeGateway:
         return [RemoteDispute.model_validate(item) for item in page["data"]]
 
     async def refund(self, payment_intent: str, metadata: Mapping[str, str]) -> None:
-        """Pay back what is left of a payment; once, however often it is asked for."""
+        """Pay back what is left of a payment; once, however often it is asked for: nothing is left afterwards."""
         params: Any = {"payment_intent": payment_intent, "reason": "duplicate", "metadata": dict(metadata)}
-        options: Any = {"idempotency_key": f"refund:{payment_intent}"}
         try:
-            await _answer(self._client.v1.refunds.create_async(params, options))
+            await _answer(self._client.v1.refunds.create_async(params))
         except StripeRefusedError as error:
             if error.reason not in {"charge_already_refunded", "charge_disputed"}:
                 raise

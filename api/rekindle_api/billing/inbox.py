@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from rekindle_api.billing.context import Billing
 from rekindle_api.billing.errors import StripeUnavailableError
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 # However long Stripe was away, so many other failures are borne before an event is set aside.
 _FAILURES_LEFT = 4
 _STOP_SECONDS = 5.0
+_DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
 _APPLY: Mapping[Subject, Callable[[Billing, str], Awaitable[str]]] = MappingProxyType(
     {
         Subject.SESSION: apply_session,
@@ -78,7 +80,7 @@ class StripeInbox:
         began = time.monotonic()
         try:
             outcome = await _apply(self._billing, event)
-        except SQLAlchemyError as error:
+        except _DATABASE_AWAY as error:
             # Nothing can be noted: the event is taken again when its claim ends.
             _log.warning("event interrupted", extra={"event": event.external_id, "error": type(error).__name__})
             return
@@ -118,8 +120,7 @@ class StripeInbox:
         """Try an event again later; set it aside when it failed too often for a reason of its own."""
         settings, tries = self._settings, event.attempts
         away = isinstance(error, StripeUnavailableError)
-        said = getattr(error, "cause", "") or str(error)
-        text = f"{type(error).__name__}: {said}"
+        text = _words(error)
         extra = {"event": event.external_id, "type": event.type, "object": event.object_id, "error": text}
         async with self._billing.database.transaction() as session:
             inbox = WebhookRepository(session)
@@ -147,6 +148,14 @@ class StripeInbox:
         self.wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("event broke off; it is taken again when its claim ends", exc_info=error)
+
+
+def _words(error: Exception) -> str:
+    """Return what may be written down of an error: the database's own words quote rows."""
+    if isinstance(error, SQLAlchemyError):
+        constraint = getattr(getattr(getattr(error, "orig", None), "diag", None), "constraint_name", None)
+        return f"{type(error).__name__}: {constraint or 'refused by the database'}"
+    return f"{type(error).__name__}: {getattr(error, 'cause', '') or error}"
 
 
 async def _apply(billing: Billing, event: WebhookEvent) -> str:

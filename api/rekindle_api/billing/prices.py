@@ -10,6 +10,8 @@ from rekindle_api.billing.remote import RemotePrice
 from rekindle_api.settings import StripeSettings
 
 _SECONDS = 600.0
+_PAUSE_SECONDS = 5.0
+"""How long a failure is the answer, so that a slow Stripe is not asked by everybody who looks."""
 
 
 class PriceList:
@@ -19,6 +21,7 @@ class PriceList:
         self._stripe = stripe
         self._ids = list(settings.sold.values())
         self._prices: dict[str, RemotePrice] = {}
+        self._failure: StripeUnavailableError | StripeRefusedError | None = None
         self._until = 0.0
         self._lock = asyncio.Lock()
 
@@ -30,12 +33,16 @@ class PriceList:
         """
         async with self._lock:
             if time.monotonic() >= self._until:
-                try:
-                    found = await asyncio.gather(*(self._stripe.price(each) for each in self._ids))
-                except (StripeUnavailableError, StripeRefusedError):
-                    if not self._prices:
-                        raise
-                else:
-                    self._prices = {price.id: price for price in found}
-                self._until = time.monotonic() + _SECONDS
+                await self._ask()
+            if self._failure is not None and not self._prices:
+                raise self._failure
             return self._prices
+
+    async def _ask(self) -> None:
+        try:
+            found = await asyncio.gather(*(self._stripe.price(each) for each in self._ids))
+        except (StripeUnavailableError, StripeRefusedError) as error:
+            self._failure = error
+        else:
+            self._prices, self._failure = {price.id: price for price in found}, None
+        self._until = time.monotonic() + (_SECONDS if self._prices else _PAUSE_SECONDS)

@@ -17,6 +17,7 @@ from rekindle_api.credits import service as credits_service
 from rekindle_api.credits.models import LotSource
 from rekindle_api.credits.service import Grant
 from rekindle_api.faults import Commit, at_commit
+from rekindle_api.users.models import AccountStatus, User
 
 _PAID = {"paid", "no_payment_required"}
 _NOT_OURS = {"absent", "foreign", "no such user"}
@@ -126,13 +127,16 @@ async def apply_session(billing: Billing, session_id: str) -> str:
     if (user_id := billing.owner(remote.metadata)) is None:
         return "foreign"
     async with billing.alone(user_id) as session:
-        if await BillingRepository(session).user(user_id) is None:
+        if (user := await BillingRepository(session).user(user_id)) is None:
             return "no such user"
         remote = await billing.stripe.session(session_id) or remote
         await BillingRepository(session).set_checkout_status(remote.id, remote.status or "open")
         if remote.mode == CheckoutMode.PAYMENT and _is_paid(remote):
-            await _record_pack(billing, session, user_id, remote)
+            await _record_pack(billing, session, user, remote)
+        payment = await BillingRepository(session).payment(remote.id)
         at_commit(session, Commit.SESSION_APPLIED)
+    if payment is not None and not payment.credits and user.status == AccountStatus.DELETED and remote.payment_intent:
+        await billing.stripe.refund(remote.payment_intent, {"reason": "account deleted"})
     return await _apply_what_it_sold(billing, remote)
 
 
@@ -154,14 +158,16 @@ def _is_paid(remote: RemoteSession) -> bool:
     return remote.status == "complete" and remote.payment_status in _PAID
 
 
-async def _record_pack(billing: Billing, session: AsyncSession, user_id: uuid.UUID, remote: RemoteSession) -> None:
+async def _record_pack(billing: Billing, session: AsyncSession, user: User, remote: RemoteSession) -> None:
     pack, amount = remote.metadata.get("item", ""), _credits_of_pack(billing, remote)
+    if user.status == AccountStatus.DELETED:
+        amount = 0
     description = f"{amount} credits" if amount else "Credits"
     paid_at = await _paid_at(billing, remote)
     rows = BillingRepository(session)
     new = await rows.add_payment(
         remote.id,
-        user_id=user_id,
+        user_id=user.id,
         payment_intent_id=remote.payment_intent,
         subscription_id=None,
         description=description,
@@ -172,7 +178,7 @@ async def _record_pack(billing: Billing, session: AsyncSession, user_id: uuid.UU
     )
     if new and amount:
         until = add_months(paid_at, billing.plans.top_up_months)
-        grant = Grant(user_id, LotSource.TOP_UP, remote.id, amount, until, f"{description} ({pack} pack)")
+        grant = Grant(user.id, LotSource.TOP_UP, remote.id, amount, until, f"{description} ({pack} pack)")
         await credits_service.grant(session, grant)
 
 

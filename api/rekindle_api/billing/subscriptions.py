@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Iterable
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,7 +17,7 @@ from rekindle_api.billing.returns import apply_returns, take_everything
 from rekindle_api.faults import Commit, Place, at_commit, reached
 from rekindle_api.photos.retention import keep_everything
 from rekindle_api.settings import Tier
-from rekindle_api.users.models import AccountStatus
+from rekindle_api.users.models import AccountStatus, User
 
 _log = logging.getLogger(__name__)
 
@@ -72,19 +73,26 @@ def subscription_values(billing: Billing, user_id: uuid.UUID, remote: RemoteSubs
 async def _settle(session: AsyncSession, user_id: uuid.UUID) -> list[str]:
     """Write the tier that all subscriptions of a user come to; return those that must end at Stripe."""
     rows = BillingRepository(session)
-    known = await rows.subscriptions(user_id)
+    known, user = await rows.subscriptions(user_id), await rows.user(user_id)
     now = standing(known)
-    if now.superseded:
-        _log.warning("second subscription", extra={"user": user_id, "subscriptions": sorted(now.superseded)})
-        await rows.supersede(now.superseded)
-    user = await rows.user(user_id)
+    superfluous = now.superseded | _too_late(known, user)
+    if superfluous:
+        _log.warning("superfluous subscription", extra={"user": user_id, "subscriptions": sorted(superfluous)})
+        await rows.supersede(superfluous)
     if user is not None and user.status != AccountStatus.DELETED:
         if user.tier != now.tier:
             await AuditRepository(session).record("account.tier_changed", None, user_id, before=user.tier, now=now.tier)
         await rows.set_tier(user_id, now.tier, now.renews_at)
         if user.tier == Tier.FREE and now.tier is not Tier.FREE:
             await keep_everything(session, user_id)
-    return [each.id for each in known if _must_end(each, now.superseded)]
+    return [each.id for each in known if _must_end(each, superfluous)]
+
+
+def _too_late(known: Iterable[Subscription], user: User | None) -> frozenset[str]:
+    """Return the subscriptions that were bought for an account that was gone."""
+    if user is None or user.deleted_at is None:
+        return frozenset()
+    return frozenset(each.id for each in known if each.started_at > user.deleted_at and not each.superseded)
 
 
 def _must_end(subscription: Subscription, superseded: frozenset[str]) -> bool:

@@ -42,6 +42,11 @@ class Database:
             event.listen(self._engine.sync_engine, "do_connect", self._sign_in)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
+    @property
+    def connections(self) -> int:
+        """How many connections the pool opens at most."""
+        return self._settings.database_pool_size + self._settings.database_pool_overflow
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Open a transaction: committed when the block ends, rolled back when it raises."""

@@ -13,6 +13,8 @@ _WEAK_PASSWORDS = {"", "postgres", "password", "changeme", "secret", "rekindle"}
 _ENCRYPTED = {"require", "verify-ca", "verify-full"}
 _VERIFIED = "verify-full"
 _SYSTEM = "system"
+_FEWEST_CONNECTIONS = 4
+"""A request may hold two while it waits for another service; others must go on meanwhile."""
 
 
 class DatabaseSettings(DomainSettings):
@@ -47,6 +49,14 @@ class DatabaseSettings(DomainSettings):
         if value is not None and value != _SYSTEM and not Path(value).is_file():
             raise ValueError("there is no such file")
         return value
+
+    @model_validator(mode="after")
+    def _enough_connections(self) -> Self:
+        if self.database_pool_size + self.database_pool_overflow < _FEWEST_CONNECTIONS:
+            raise ValueError(
+                f"DATABASE_POOL_SIZE and DATABASE_POOL_OVERFLOW must come to {_FEWEST_CONNECTIONS} or more"
+            )
+        return self
 
     @model_validator(mode="after")
     def _recognised_server(self) -> Self:

@@ -10,7 +10,7 @@ from pydantic_settings import NoDecode
 
 from rekindle_api.settings.environment import DomainSettings
 
-Policy = Literal["sync", "upload", "restore", "animate", "tickets"]
+Policy = Literal["sync", "upload", "restore", "animate", "tickets", "checkout"]
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _FORM = re.compile(rf"([1-9][0-9]{{0,8}})/({'|'.join(_SECONDS)})")
@@ -62,6 +62,8 @@ class RateSettings(DomainSettings):
     """Requests for an animation."""
     rate_tickets: RateSetting = Rate(300, "minute")
     """Tickets for event streams."""
+    rate_checkout: RateSetting = Rate(10, "minute")
+    """Checkout pages."""
 
     def of(self, policy: Policy) -> Rate:
         """Return the rate of a policy."""

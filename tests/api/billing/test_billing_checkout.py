@@ -196,6 +196,48 @@ async def test_whoever_wants_to_go_is_not_billed_again_and_whoever_is_gone_not_a
     assert subscription["status"] == "canceled"
 
 
+async def test_a_page_of_whoever_goes_cannot_be_paid_any_more(shop: Shop):
+    buyer = await shop.buyer()
+    page = await shop.checkout(buyer, tier="remember")
+
+    assert await cancel_for_deletion(shop.billing, shop.user_id(buyer))
+
+    assert shop.stripe.account.get("checkout.session", page)["status"] == "expired"
+
+
+@pytest.mark.parametrize("wanted", [{"pack": "small"}, {"tier": "remember"}])
+async def test_what_is_paid_for_an_account_that_is_gone_is_paid_back(shop: Shop, wanted: dict[str, str]):
+    buyer = await shop.buyer()
+    page = await shop.checkout(buyer, **wanted)
+    user_id = shop.user_id(buyer)
+    ended = "UPDATE users SET status = 'deleted', deleted_at = now() - interval '1 minute' WHERE id = %s"
+    shop.api.rows(ended, user_id)
+    shop.stripe.account.pay(page)
+
+    events = shop.news()
+    for _ in range(2):
+        await shop.deliver(events)
+
+    [[amount, refunded]] = shop.api.rows("SELECT amount, amount_refunded FROM payments WHERE user_id = %s", user_id)
+    assert amount == refunded > 0
+    assert await shop.spendable(buyer) == 0
+    assert all(each["status"] == "canceled" for each in shop.stripe.account.all("subscription"))
+
+
+async def test_what_was_bought_before_the_account_ended_is_not_paid_back_when_its_event_comes_again(shop: Shop):
+    buyer = await shop.buyer()
+    await shop.buy(buyer, pack="small")
+    events = shop.news()
+    await shop.deliver(events)
+    user_id = shop.user_id(buyer)
+    shop.api.rows("UPDATE users SET status = 'deleted', deleted_at = now() WHERE id = %s", user_id)
+    shop.api.rows("UPDATE webhook_events SET handled_at = NULL, available_at = now(), claimed_until = NULL")
+
+    await shop.deliver([])
+
+    assert shop.api.rows("SELECT amount_refunded FROM payments WHERE user_id = %s", user_id) == [(0,)]
+
+
 async def test_a_cancellation_that_failed_is_tried_again_by_the_comparison(shop: Shop):
     buyer = await shop.buyer()
     session = await shop.buy(buyer, tier="remember")

@@ -16,6 +16,23 @@ else:
 pytestmark = pytest.mark.stack
 
 
+async def test_an_event_that_the_database_refuses_is_set_aside_with_its_reason(start_shop: StartShop):
+    shop = await start_shop(stripe_park_after=1)
+    buyer = await shop.buyer()
+    session = await shop.buy(buyer, pack="small")
+    shop.api.rows(
+        "INSERT INTO payments (id, user_id, payment_intent_id, description, amount, currency, paid_at)"
+        " VALUES ('cs_other', %s, %s, 'Other', 1, 'usd', now())",
+        shop.user_id(buyer),
+        session["payment_intent"],
+    )
+
+    await shop.deliver()
+
+    set_aside = shop.api.rows("SELECT last_error FROM webhook_events WHERE parked_at IS NOT NULL")
+    assert ("IntegrityError: uq_payments_payment_intent_id",) in set_aside
+
+
 async def paid(shop: Shop) -> tuple[Any, dict[str, Any]]:
     """Return a user who bought a pack, and the event of it."""
     buyer = await shop.buyer()
