@@ -70,19 +70,18 @@ class Storage:
     ) -> str:
         with _errors(ExitCode.SOURCE_NOT_FOUND, ExitCode.SOURCE_FORBIDDEN, f"source {source.bucket}/{source.key}"):
             answer = self._client.get_object(Bucket=source.bucket, Key=source.key)
-        length = answer["ContentLength"]
-        if length > most_bytes:
-            answer["Body"].close()
-            raise WorkFailed(
-                ExitCode.IMAGE_TOO_LARGE, f"the source has {length} bytes; at most {most_bytes} bytes are accepted"
-            )
-        digest, done = hashlib.sha256(), 0
-        with target.open("wb") as file:
-            for chunk in answer["Body"].iter_chunks(_CHUNK):
-                file.write(chunk)
-                digest.update(chunk)
-                done += len(chunk)
-                on_progress(done / max(1, length))
+        digest, done, length = hashlib.sha256(), 0, answer["ContentLength"]
+        with answer["Body"] as body:
+            if length > most_bytes:
+                raise WorkFailed(
+                    ExitCode.IMAGE_TOO_LARGE, f"the source has {length} bytes; at most {most_bytes} bytes are accepted"
+                )
+            with target.open("wb") as file:
+                for chunk in body.iter_chunks(_CHUNK):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    done += len(chunk)
+                    on_progress(done / max(1, length))
         return digest.hexdigest()
 
     def upload(self, bucket: str, key: str, path: Path, *, sha256: str, media_type: str) -> None:

@@ -197,11 +197,12 @@ async def test_one_query_looks_after_every_reader_of_a_process(
     monkeypatch.setattr(UserRepository, "active_among", counted)
     api = await start_api(heartbeat_seconds=0.5)
     async with AsyncExitStack() as stack:
+        streams = []  # a stream that nobody holds is closed by the garbage collector
         for account in (api.account(), api.account()):
             photo_id = await account.photo(photo_bytes())
             for _ in range(5):
-                stream = await stack.enter_async_context(account.following(photo_id))
-                await stream.next()
+                streams.append(await stack.enter_async_context(account.following(photo_id)))
+                await streams[-1].next()
         asked.clear()
         await soon(lambda: len(asked) >= 2)
 

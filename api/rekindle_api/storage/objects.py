@@ -5,9 +5,9 @@ import base64
 import copy
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import Request
@@ -19,6 +19,7 @@ from rekindle_api.storage.forms import Form, UploadTerms, make_form
 from rekindle_api.storage.signing import Download, SignedUrls, sign
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 P = ParamSpec("P")
@@ -122,7 +123,8 @@ class ObjectStorage:
         """Return an object's first `limit` bytes; None when there is none."""
 
         def get() -> bytes:
-            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read(limit)
+            with self._client.get_object(Bucket=self.bucket, Key=key)["Body"] as body:
+                return body.read(limit)
 
         try:
             return await self._call(get)
@@ -137,18 +139,27 @@ class ObjectStorage:
             ObjectChangedError: it is not the one with this `etag`.
         """
         condition = {} if etag is None else {"IfMatch": etag}
-        found = await self._call(
-            self._client.get_object,
-            Bucket=self.bucket,
-            Key=key,
-            **condition,  # type: ignore[arg-type] # the stubs type each argument on its own
-        )
-        body = found["Body"]
+
+        def get() -> "StreamingBody":
+            found = self._client.get_object(
+                Bucket=self.bucket,
+                Key=key,
+                **condition,  # type: ignore[arg-type] # the stubs type each argument on its own
+            )
+            return found["Body"]
+
+        step: Future[Any]
+        step = opening = self._threads.submit(get)
         try:
-            while chunk := await self._call(body.read, _CHUNK_BYTES):
+            body = await _result(opening)
+            while True:
+                step = self._threads.submit(body.read, _CHUNK_BYTES)
+                if not (chunk := await _result(step)):
+                    return
                 yield chunk
         finally:
-            body.close()
+            # Whoever stops waiting leaves a thread behind in the middle of its step: it closes what it opened.
+            step.add_done_callback(lambda _: _close(opening))
 
     async def copy(self, source: ObjectInfo, key: str, media_type: str) -> None:
         """Write an object with the bytes of another, on the side of S3.
@@ -212,8 +223,8 @@ class ObjectStorage:
         found = self._signed.find(self.bucket, wanted.values(), seconds)
         if missing := [item for key, item in wanted.items() if key not in found]:
             signed_at = time.monotonic()
-            signed = await self._run(
-                self._signing, lambda: {item: sign(self._signer, self.bucket, item, seconds) for item in missing}
+            signed = await _result(
+                self._signing.submit(lambda: {item: sign(self._signer, self.bucket, item, seconds) for item in missing})
             )
             self._signed.keep(self.bucket, signed, seconds, signed_at)
             found |= {item.key: url for item, url in signed.items()}
@@ -221,11 +232,11 @@ class ObjectStorage:
 
     async def signed_url(self, download: Download, seconds: int) -> str:
         """Return a signed URL that is good for `seconds` from now."""
-        return await self._run(self._signing, lambda: sign(self._signer, self.bucket, download, seconds))
+        return await _result(self._signing.submit(sign, self._signer, self.bucket, download, seconds))
 
     async def upload_form(self, key: str, terms: UploadTerms, seconds: int) -> Form:
         """Return the form with which a browser uploads the object `key` within `seconds`."""
-        return await self._run(self._signing, lambda: make_form(self._signer, self.bucket, key, terms, seconds))
+        return await _result(self._signing.submit(make_form, self._signer, self.bucket, key, terms, seconds))
 
     def close(self) -> None:
         """End the threads and the connections."""
@@ -235,21 +246,28 @@ class ObjectStorage:
         self._signer.close()
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._run(self._threads, lambda: function(*args, **kwargs))
+        return await _result(self._threads.submit(function, *args, **kwargs))
 
-    async def _run(self, threads: ThreadPoolExecutor, function: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(threads, function)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            if code in _MISSING:
-                raise ObjectMissingError(code) from error
-            if code in _CHANGED:
-                raise ObjectChangedError(code) from error
-            cause = f"{error.operation_name}: {code}"
-            raise StorageUnavailableError("The photo storage refused the request.", cause) from error
-        except BotoCoreError as error:
-            raise StorageUnavailableError("The photo storage cannot be reached.") from error
+
+async def _result(step: Future[T]) -> T:
+    """Wait for a call to S3; its errors become problems of ours."""
+    try:
+        return await asyncio.wrap_future(step)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in _MISSING:
+            raise ObjectMissingError(code) from error
+        if code in _CHANGED:
+            raise ObjectChangedError(code) from error
+        cause = f"{error.operation_name}: {code}"
+        raise StorageUnavailableError("The photo storage refused the request.", cause) from error
+    except BotoCoreError as error:
+        raise StorageUnavailableError("The photo storage cannot be reached.") from error
+
+
+def _close(opening: "Future[StreamingBody]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def storage_of(request: Request) -> ObjectStorage:
