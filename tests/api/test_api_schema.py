@@ -51,6 +51,19 @@ def test_migrations_that_start_together_take_turns(database_url: str) -> None:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (head(settings),)
 
 
+def test_a_version_that_was_rolled_back_leaves_the_newer_database_as_it_is(migrated_url: str) -> None:
+    settings = read(DatabaseSettings, {"database_url": migrated_url})
+    with psycopg.connect(migrated_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE of_the_next_version ()")
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    upgrade(settings, app_role="of_the_next_version_too")
+
+    assert "of_the_next_version" in tables(migrated_url)
+    with psycopg.connect(migrated_url) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
+
+
 @pytest.mark.parametrize(
     "statement", ["UPDATE audit_logs SET action = 'x'", "DELETE FROM audit_logs", "TRUNCATE audit_logs"]
 )

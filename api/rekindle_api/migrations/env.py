@@ -1,5 +1,7 @@
 """What Alembic runs: connect, take the lock that keeps two migrations apart, set timeouts, migrate, grant."""
 
+import logging
+
 from alembic import context
 from sqlalchemy import Connection, text
 
@@ -7,8 +9,15 @@ from rekindle_api.database.connection import migration_engine
 from rekindle_api.migrations.grants import grant_to
 from rekindle_api.migrations.tables import METADATA
 
+_log = logging.getLogger(__name__)
 # Chosen once; every process that migrates this schema takes the same lock.
 _LOCK_KEY = 0x52454B494E444C45
+
+
+def _is_ahead() -> bool:
+    """Tell whether the database has migrations that this version does not know."""
+    found = context.get_context().get_current_revision()
+    return found is not None and found > (context.script.get_current_head() or "")
 
 
 def _migrate(connection: Connection) -> None:
@@ -19,6 +28,10 @@ def _migrate(connection: Connection) -> None:
         connection.execute(text("SET statement_timeout = '60s'"))
         connection.commit()
         context.configure(connection=connection, target_metadata=METADATA, transaction_per_migration=True)
+        if _is_ahead():
+            # A newer version migrated and granted; its schema serves this one too, to which somebody rolled back.
+            _log.warning("the database is newer than this version: nothing to migrate")
+            return
         with context.begin_transaction():
             context.run_migrations()
         if (role := context.config.attributes["app_role"]) is not None:
