@@ -52,7 +52,8 @@ def find_programs(
 class PlainReport:
     """Shows a build as lines of text: one when it begins, then one every ten seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "Kubernetes control plane") -> None:
+        self._name = name
         self._next = 0.0
 
     def __call__(self, progress: BuildProgress) -> None:
@@ -60,7 +61,7 @@ class PlainReport:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + 10
-        print(f"Kubernetes control plane: {describe(progress)}", file=sys.stderr, flush=True)
+        print(f"{self._name}: {describe(progress)}", file=sys.stderr, flush=True)
 
 
 def describe(progress: BuildProgress) -> str:
