@@ -12,7 +12,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFETIME = timedelta(days=365)
 _HOSTS = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-_ADDRESSES = ("127.0.0.1", "10.96.0.1")
+LOOPBACK = "127.0.0.1"
+_ADDRESSES = (LOOPBACK, "10.96.0.1")
 
 
 def save_private(path: Path, content: bytes | str) -> Path:
@@ -31,13 +32,14 @@ class KeyPair:
 
 
 class Authority:
-    """Signs certificates for this machine's loopback address.
+    """Signs certificates for this machine's loopback address, and one more address where there is one.
 
     `certificate` is the path of its own, self-signed certificate; its private key is never written.
     """
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, directory: Path, name: str, address: str = LOOPBACK) -> None:
         self._directory = directory
+        self._addresses = {*_ADDRESSES, address}
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
@@ -56,13 +58,13 @@ class Authority:
         self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str, *, organization: str | None = None) -> KeyPair:
-        """Write `name`.crt and `name`.key: good for serving on 127.0.0.1 and as a client of that name."""
+        """Write `name`.crt and `name`.key: good for serving on its addresses and as a client of that name."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
         if organization:
             attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
         names: list[x509.GeneralName] = [x509.DNSName(host) for host in _HOSTS]
-        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in _ADDRESSES]
+        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in sorted(self._addresses)]
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = (
             self._builder(x509.Name(attributes), key.public_key())

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rekindle_dev.controlplane.certificates import KeyPair
+from rekindle_dev.controlplane.certificates import LOOPBACK, KeyPair
 
 _ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -21,6 +21,8 @@ class Files:
     service_account: KeyPair
     tokens: Path
     kubeconfig: Path
+    address: str = LOOPBACK
+    """Where the API server listens; other than loopback where pods of a real node shall reach it."""
     audit_policy: Path | None = None
     """Which requests the API server writes to `audit_log`; none when left out."""
 
@@ -66,8 +68,8 @@ def _apiserver(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
         f"--etcd-cafile={files.authority}",
         f"--etcd-certfile={files.etcd_client.certificate}",
         f"--etcd-keyfile={files.etcd_client.key}",
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
+        f"--bind-address={files.address}",
+        f"--advertise-address={files.address}",
         f"--secure-port={ports['kube-apiserver'][0]}",
         *_serving(files),
         f"--token-auth-file={files.tokens}",
@@ -80,7 +82,7 @@ def _apiserver(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
         f"--kubelet-client-certificate={files.kubelet_client.certificate}",
         f"--kubelet-client-key={files.kubelet_client.key}",
         # A loopback address cannot stand in the Endpoints of the service "kubernetes".
-        "--endpoint-reconciler-type=none",
+        *(["--endpoint-reconciler-type=none"] if files.address == LOOPBACK else []),
         *_audit(files),
     ]
 

