@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientResponse
 from kubernetes.aio import client, config
 
 from rekindle_api.bridge.answers import Answer
@@ -179,7 +179,7 @@ class Resources:
                 while line := await _within(silence_seconds, response.content.readline()):
                     yield _event(line)
             finally:
-                response.close()
+                _hang_up(response)
         except (ClientError, TimeoutError, OSError, ValueError) as error:
             raise ClusterUnavailableError(_told(error)) from error
 
@@ -192,6 +192,14 @@ class Resources:
         except (ClientError, TimeoutError, OSError) as error:
             return Answer(0, _told(error))
         return Answer(200, resource=resource)
+
+
+def _hang_up(response: ClientResponse) -> None:
+    """Close a connection in the middle of a stream at once: the farewells of TLS could outlast the event loop."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 async def _within(seconds: float, reading: Awaitable[bytes]) -> bytes:
