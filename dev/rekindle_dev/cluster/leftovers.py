@@ -25,19 +25,19 @@ def clear(layout: Layout) -> None:
 
     Logs stay. Safe to call again, and for a folder where no node ever was.
     """
+    if not layout.running.exists():
+        return
     bundles = list(layout.running.glob("io.containerd.runtime.v2.task/*/*"))
     _end([*_containers(bundles), *_shims(layout)])
     _unmount(layout)
     for bundle in bundles:
         _forget(bundle)
-    for cache in _NETWORK_CACHES:
-        for file in cache.glob(f"{NETWORK}-*"):
-            file.unlink(missing_ok=True)
     for link in _LOG_LINKS.glob("*.log"):
         if link.is_symlink() and link.readlink().is_relative_to(layout.pod_logs):
             link.unlink(missing_ok=True)
     _remove_control_groups()
-    for folder in (layout.running, layout.containers, layout.kubelet, layout.network):
+    # The folder that says that a node was here goes last.
+    for folder in (layout.containers, layout.kubelet, layout.network, layout.running):
         shutil.rmtree(folder, ignore_errors=True)
     layout.socket.unlink(missing_ok=True)
 
@@ -96,11 +96,15 @@ def mounts_below(directory: Path, table: str) -> list[str]:
 
 
 def _forget(bundle: Path) -> None:
+    """Remove what containerd, runc and the network plugin keep of a container elsewhere."""
     with suppress(OSError):
         address = (bundle / "address").read_text().strip()
         if address.startswith(_SHIM_SOCKETS):
             Path(address.removeprefix("unix://")).unlink(missing_ok=True)
     shutil.rmtree(_RUNC / bundle.name, ignore_errors=True)
+    for cache in _NETWORK_CACHES:
+        for file in cache.glob(f"{NETWORK}-{bundle.name}-*"):
+            file.unlink(missing_ok=True)
 
 
 def _remove_control_groups() -> None:
