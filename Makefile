@@ -25,6 +25,7 @@ check: $(VENV)/.installed ## Lint, types, import rules, and whether generated fi
 	$(BIN)/lint-imports
 	$(BIN)/python -m rekindle_crds.generate --check
 	$(BIN)/python -m rekindle_api.reference --check
+	$(BIN)/python -m rekindle_dev.helm.readme --check
 	@test ! -e operator/__init__.py -a ! -e tests/operator/__init__.py || \
 	  { echo "operator/__init__.py would shadow Python's own operator module: remove it" >&2; exit 1; }
 
@@ -32,9 +33,10 @@ format: $(VENV)/.installed ## Format the code and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-generate: $(VENV)/.installed ## Write the CRDs and the reference pages from the models and settings
+generate: $(VENV)/.installed ## Write the CRDs, their chart and the reference pages from the models, settings and values
 	$(BIN)/python -m rekindle_crds.generate
 	$(BIN)/python -m rekindle_api.reference
+	$(BIN)/python -m rekindle_dev.helm.readme
 
 bench: $(VENV)/.installed ## Measure against baselines of the same run (ARGS=api, operator or worker to choose)
 	$(BIN)/python -m tests.bench $(ARGS)
