@@ -107,10 +107,18 @@ class Cluster:
         """
         self._ctr("images", "import", "--no-unpack", str(archive))
 
+    def tag(self, image: str, other: str) -> None:
+        """Give an image of the node another name besides its own.
+
+        Raises:
+            PartError: if there is no such image.
+        """
+        self._ctr("images", "tag", "--force", image, other)
+
     def images(self) -> dict[str, int]:
-        """Return the names of the images on the node, and the bytes that each takes in its archive form."""
-        listed = self._ctr("images", "list").splitlines()[1:]
-        return {words[0]: _bytes(words[3], words[4]) for words in map(str.split, listed) if len(words) > 4}
+        """Return the names of the images on the node, and how many bytes each is."""
+        listed = [line.split() for line in self._ctr("images", "list").splitlines()[1:]]
+        return {words[0]: _bytes(words[3], words[4]) for words in listed if not words[0].startswith("sha256:")}
 
     def _start(self, say: Callable[[str], None]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)

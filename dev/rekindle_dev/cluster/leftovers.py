@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from rekindle_dev.cluster.layout import NETWORK, Layout
+from rekindle_dev.cluster.layout import Layout
 
 _PROCESSES = Path("/proc")
 _RUNC = Path("/run/containerd/runc/k8s.io")
@@ -103,7 +103,7 @@ def _forget(bundle: Path) -> None:
             Path(address.removeprefix("unix://")).unlink(missing_ok=True)
     shutil.rmtree(_RUNC / bundle.name, ignore_errors=True)
     for cache in _NETWORK_CACHES:
-        for file in cache.glob(f"{NETWORK}-{bundle.name}-*"):
+        for file in cache.glob(f"*-{bundle.name}-*"):
             file.unlink(missing_ok=True)
 
 

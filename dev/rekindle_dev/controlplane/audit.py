@@ -31,6 +31,8 @@ class Request:
     user: str
     verb: str
     """As RBAC calls it: get, list, watch, create, update, patch, delete, deletecollection."""
+    group: str
+    """API group of the resource; empty for the core's."""
     resource: str
     """With its subresource: `pods/log`; empty when the request was for none."""
     namespace: str
@@ -71,6 +73,7 @@ def _request(event: dict[str, dict[str, str]]) -> Request:
         agent=str(event.get("userAgent", "")),
         user=event["user"].get("username", ""),
         verb=str(event["verb"]),
+        group=reference.get("apiGroup", ""),
         resource="/".join(part for part in parts if part),
         namespace=reference.get("namespace", ""),
         name=reference.get("name", ""),
