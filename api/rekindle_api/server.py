@@ -7,6 +7,7 @@ import uvicorn
 
 from rekindle_api import logs
 from rekindle_api.application import WebSettings, create_app
+from rekindle_api.settings import LogSettings, read
 
 _SHUTDOWN_SECONDS = 20
 
@@ -30,7 +31,7 @@ def serve(host: str, port: int) -> int:
         InvalidSettingsError: settings are missing or refused.
     """
     settings = WebSettings.read()
-    logs.configure(settings.server.log_level)
+    logs.configure(read(LogSettings).log_level)
     config = uvicorn.Config(
         create_app(settings),
         host=host,

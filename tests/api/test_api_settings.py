@@ -1,5 +1,6 @@
 """Settings: what is read, and what production refuses."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,3 +138,24 @@ def test_production_refuses_to_be_told_where_to_die(monkeypatch: pytest.MonkeyPa
     assert read(StorageSettings, values)
     with pytest.raises(InvalidSettingsError, match="REKINDLE_FAULT_POINT"):
         read(StorageSettings, {**values, "environment": "production"})
+
+
+@pytest.mark.parametrize("command", ["bridge", "sweep"])
+def test_who_serves_no_pages_asks_for_no_origins_in_production(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CORS_ORIGINS", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    given = {
+        "ENVIRONMENT": "production",
+        "DATABASE_URL": GOOD_URL,
+        "DATABASE_SSL_ROOT_CERT": "system",
+        "S3_BUCKET": "photos",
+        "AWS_REGION": "eu-central-1",
+        "KUBECONFIG": str(tmp_path / "none"),
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    assert main([command]) == 2
+    assert "no way to Kubernetes" in capsys.readouterr().err

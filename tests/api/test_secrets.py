@@ -122,6 +122,7 @@ async def test_no_process_tells_a_secret_however_much_it_tells(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path / "all.log"
+    log.touch()
     serve = forked.start(["serve", "--port", str(port)], environment, log)
     bridge = forked.start(["bridge"], environment, log)
     try:

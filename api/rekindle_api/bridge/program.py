@@ -43,8 +43,8 @@ from rekindle_api.settings import (
     AuthSettings,
     ClusterSettings,
     DatabaseSettings,
+    LogSettings,
     PlanSettings,
-    ServerSettings,
     StorageSettings,
     StripeSettings,
     SupabaseSettings,
@@ -64,7 +64,7 @@ def run_bridge() -> int:
         InvalidSettingsError: the environment is not complete.
     """
     settings = read(BridgeSettings)
-    return _run(_bridge(settings))
+    return _run(lambda: _bridge(settings))
 
 
 def run_sweep() -> int:
@@ -74,13 +74,13 @@ def run_sweep() -> int:
         InvalidSettingsError: the environment is not complete.
     """
     settings = read(SweepSettings)
-    return _run(_sweep(settings))
+    return _run(lambda: _sweep(settings))
 
 
-def _run(command: Coroutine[Any, Any, int]) -> int:
-    logs.configure(read(ServerSettings).log_level)
+def _run(command: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    logs.configure(read(LogSettings).log_level)
     try:
-        return asyncio.run(command)
+        return asyncio.run(command())
     except ConfigException as error:
         sys.stderr.write(f"rekindle-api: no way to Kubernetes: {error}. Set KUBECONFIG, or run it in a pod.\n")
         return 2

@@ -9,6 +9,7 @@ from rekindle_api.settings.domains import (
     AuthSettings,
     ClusterSettings,
     LimitSettings,
+    LogSettings,
     ServerSettings,
     StorageSettings,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "InvalidSettingsError",
     "LimitSettings",
     "LiveSettings",
+    "LogSettings",
     "MigrationSettings",
     "Plan",
     "PlanSettings",

@@ -97,13 +97,18 @@ class AuthSettings(DomainSettings):
         return f"{self.issuer}/.well-known/jwks.json"
 
 
+class LogSettings(DomainSettings):
+    """What every command that runs on writes about itself."""
+
+    log_level: Annotated[str, StringConstraints(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    """Least level that is logged."""
+
+
 class ServerSettings(DomainSettings):
     """How the web server answers."""
 
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("http://localhost:3000",)
     """Origins, separated by commas, whose pages may open event streams and read replies."""
-    log_level: Annotated[str, StringConstraints(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
-    """Least level that is logged."""
     api_docs: bool | None = None
     """Whether the API is shown at /docs; left out, everywhere but in production."""
 
