@@ -4,7 +4,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ class Storage:
         with _errors(ExitCode.SOURCE_NOT_FOUND, ExitCode.SOURCE_FORBIDDEN, f"source {source.bucket}/{source.key}"):
             answer = self._client.get_object(Bucket=source.bucket, Key=source.key)
         digest, done, length = hashlib.sha256(), 0, answer["ContentLength"]
-        with answer["Body"] as body:
+        with closing(answer["Body"]) as body:
             if length > most_bytes:
                 raise WorkFailed(
                     ExitCode.IMAGE_TOO_LARGE, f"the source has {length} bytes; at most {most_bytes} bytes are accepted"

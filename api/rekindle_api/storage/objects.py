@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
@@ -123,7 +124,7 @@ class ObjectStorage:
         """Return an object's first `limit` bytes; None when there is none."""
 
         def get() -> bytes:
-            with self._client.get_object(Bucket=self.bucket, Key=key)["Body"] as body:
+            with closing(self._client.get_object(Bucket=self.bucket, Key=key)["Body"]) as body:
                 return body.read(limit)
 
         try:
