@@ -34,6 +34,15 @@ app.kubernetes.io/instance: {{ $root.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
+{{/* Labels of pods: without the chart's version, which would start all of them anew; call with (list $ "component"). */}}
+{{- define "rekindle.podLabels" -}}
+{{ include "rekindle.selector" . }}
+app.kubernetes.io/part-of: rekindle
+{{- with (index . 0).Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{/* Reference of an image; call with (list $ "api"). */}}
 {{- define "rekindle.image" -}}
 {{- $root := index . 0 -}}
