@@ -25,7 +25,7 @@
 
 {{/* What everything that signs in to the database is told. */}}
 {{- define "rekindle.databaseSettings" -}}
-ENVIRONMENT: {{ .Values.environment }}
+ENVIRONMENT: {{ .Values.environment | quote }}
 {{- if .Values.database.iamAuth }}
 DATABASE_IAM_AUTH: "true"
 {{- with .Values.s3.region }}
@@ -33,7 +33,7 @@ AWS_REGION: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- if .Values.database.rootCert.configMap }}
-DATABASE_SSL_ROOT_CERT: /etc/rekindle/database/{{ .Values.database.rootCert.key }}
+DATABASE_SSL_ROOT_CERT: {{ printf "/etc/rekindle/database/%s" .Values.database.rootCert.key | quote }}
 {{- else if .Values.database.rootCert.system }}
 DATABASE_SSL_ROOT_CERT: system
 {{- end }}
@@ -88,15 +88,18 @@ TOP_UPS: {{ toJson . | quote }}
 {{- if .Values.stripe.enabled }}
 STRIPE_PRICES: {{ toJson .Values.stripe.prices | quote }}
 STRIPE_TOP_UP_PRICES: {{ toJson .Values.stripe.topUpPrices | quote }}
-STRIPE_DEPLOYMENT: {{ printf "%s-%s" .Release.Namespace .Release.Name | quote }}
+STRIPE_DEPLOYMENT: {{ printf "%s-%s" .Release.Namespace .Release.Name | replace "." "-" | trunc 63 | trimSuffix "-" | quote }}
 {{- end }}
 {{- end }}
 
-{{/* Variables of `env:` go last, so that they win. */}}
-{{- define "rekindle.ownSettings" -}}
-{{- range $name, $value := . }}
-{{ $name }}: {{ $value | toString | quote }}
-{{- end }}
+{{/* The variables of a program: its settings, and over them those of `env:`. Call with (list settings env); settings are YAML. */}}
+{{- define "rekindle.variables" -}}
+{{- $variables := fromYaml (index . 0) -}}
+{{- range $name, $value := index . 1 -}}
+{{- /* Numbers as they were written: Helm's own text of 20971520 is 2.097152e+07. */ -}}
+{{- $_ := set $variables $name (kindIs "string" $value | ternary $value (toJson $value)) -}}
+{{- end -}}
+{{- toYaml $variables -}}
 {{- end }}
 
 {{/* The authorities of the database: the volume, and where it is mounted. */}}
