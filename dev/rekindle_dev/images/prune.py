@@ -1,0 +1,61 @@
+"""Takes out of a virtual environment what an image has no use for. Runs while an image is built, so it imports nothing.
+
+    python prune.py packages SITE        tests, headers and stubs of the packages that are installed
+    python prune.py rooms SITE ROOM...   rooms of Rekindle other than these, and the commands that belong to them
+"""
+
+import configparser
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_FOLDERS = ("tests", "test", "include")
+_SUFFIXES = (".a", ".c", ".h", ".pxd", ".pyi", ".pyx")
+
+
+def prune_packages(site: Path) -> None:
+    """Delete what packages carry for their own development. `numpy._core` imports its tests' helper."""
+    for folder in sorted(site.rglob("*"), reverse=True):
+        if folder.is_dir() and folder.name in _FOLDERS and "_core" not in folder.parts and "testing" not in folder.parts:
+            shutil.rmtree(folder)
+    for file in site.rglob("*"):
+        if file.suffix in _SUFFIXES and file.is_file():
+            file.unlink()
+
+
+def keep_rooms(site: Path, rooms: Sequence[str]) -> None:
+    """Delete the packages `rekindle_*` that are not among `rooms`, and the commands whose package is gone.
+
+    Raises:
+        FileNotFoundError: if a room or Rekindle's own metadata is not there.
+    """
+    missing = [room for room in rooms if not (site / room).is_dir()]
+    if missing:
+        raise FileNotFoundError(f"not installed: {', '.join(missing)}")
+    for package in site.glob("rekindle_*"):
+        if package.is_dir() and package.name not in rooms:
+            shutil.rmtree(package)
+    commands = configparser.ConfigParser()
+    commands.read_string(next(site.glob("rekindle-*.dist-info/entry_points.txt")).read_text())
+    scripts = site.parents[2] / "bin"
+    for command, target in commands["console_scripts"].items():
+        if target.partition(".")[0] not in rooms:
+            (scripts / command).unlink(missing_ok=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the arguments say; return the exit status."""
+    match list(arguments):
+        case ["packages", site]:
+            prune_packages(Path(site))
+        case ["rooms", site, *rooms]:
+            keep_rooms(Path(site), [*rooms, "rekindle_crds"])
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
