@@ -109,6 +109,8 @@ class WebSettings:
             accounts=read(AccountSettings, overrides),
             stripe=read(StripeSettings, overrides),
         )
+        settings.supabase.check_web_server()
+        settings.stripe.check_web_server()
         settings.stripe.check_packs(settings.plans)
         return settings
 

@@ -97,31 +97,47 @@ class StripeSettings(DomainSettings):
             raise ValueError("STRIPE_PRICES, STRIPE_TOP_UP_PRICES: a price stands for two things")
         if not all((*self.stripe_prices.values(), *self.stripe_top_up_prices.values())):
             raise ValueError("STRIPE_PRICES, STRIPE_TOP_UP_PRICES: each entry needs a price")
-        for name in ("stripe_success_url", "stripe_cancel_url", "stripe_return_url", "stripe_api_base"):
-            self._check_url(name, getattr(self, name))
+        if (wrong := self._not_an_url("stripe_api_base")) is not None:
+            raise ValueError(wrong)
         if self.production:
             self._check_production()
         return self
 
-    def _check_url(self, name: str, value: str | None) -> None:
+    def _not_an_url(self, name: str) -> str | None:
+        value = getattr(self, name)
         if value is None:
-            return
+            return None
         parts = urlsplit(value)
-        if parts.scheme not in ({"https"} if self.production else {"http", "https"}) or not parts.netloc:
-            raise ValueError(f"{name.upper()}: must be an {'https' if self.production else 'http or https'} URL")
+        if parts.scheme in ({"https"} if self.production else {"http", "https"}) and parts.netloc:
+            return None
+        return f"{name.upper()}: must be an {'https' if self.production else 'http or https'} URL"
 
     def _check_production(self) -> None:
         if not self.livemode:
             raise ValueError("STRIPE_SECRET_KEY: production needs a live key")
-        secrets = [secret.get_secret_value() for secret in self.stripe_webhook_secrets]
-        if not secrets:
-            raise ValueError("STRIPE_WEBHOOK_SECRETS: production needs one")
-        if not all(secret.startswith(_WEBHOOK_SECRET) and len(secret) >= _MIN_WEBHOOK_SECRET for secret in secrets):
-            raise ValueError("STRIPE_WEBHOOK_SECRETS: each must be a whole whsec_... secret")
         if not self.stripe_prices:
             raise ValueError("STRIPE_PRICES: production needs the price of each tier that is sold")
         if self.stripe_deployment is None:
             raise ValueError("STRIPE_DEPLOYMENT: production needs a name of its own")
+
+    def check_web_server(self) -> None:
+        """Do nothing if what only the web server uses will do: pages to come back to, and secrets of webhooks.
+
+        Raises:
+            InvalidSettingsError: with a line for each that will not.
+        """
+        if not self.enabled:
+            return
+        pages = ("stripe_success_url", "stripe_cancel_url", "stripe_return_url")
+        wrong = [line for name in pages if (line := self._not_an_url(name)) is not None]
+        secrets = [secret.get_secret_value() for secret in self.stripe_webhook_secrets]
+        if self.production and not secrets:
+            wrong.append("STRIPE_WEBHOOK_SECRETS: production needs one")
+        whole = all(secret.startswith(_WEBHOOK_SECRET) and len(secret) >= _MIN_WEBHOOK_SECRET for secret in secrets)
+        if self.production and not whole:
+            wrong.append("STRIPE_WEBHOOK_SECRETS: each must be a whole whsec_... secret")
+        if wrong:
+            raise InvalidSettingsError("\n".join(wrong))
 
     def check_packs(self, plans: PlanSettings) -> None:
         """Do nothing if each pack on sale holds credits.

@@ -22,7 +22,7 @@ KEY, SECRET = "sb_secret_long_enough_for_a_key", "a webhook secret of more than 
 )
 def test_production_refuses_to_start_without(values: dict[str, Any], variable: str) -> None:
     with pytest.raises(InvalidSettingsError, match=variable) as refused:
-        read(SupabaseSettings, {**values, "environment": "production"})
+        read(SupabaseSettings, {**values, "environment": "production"}).check_web_server()
 
     assert SECRET not in str(refused.value)
     assert "short" not in str(refused.value).replace("too short", "")
@@ -33,8 +33,13 @@ def test_production_takes_key_and_secrets() -> None:
 
     settings = read(SupabaseSettings, {**values, "environment": "production"})
 
+    settings.check_web_server()
     assert [each.get_secret_value() for each in settings.supabase_webhook_secrets] == [SECRET, SECRET[::-1]]
     assert SECRET not in repr(settings)
+
+
+def test_the_sweep_needs_no_secret_of_webhooks() -> None:
+    assert read(SupabaseSettings, {"supabase_service_key": KEY, "environment": "production"}).production
 
 
 def test_a_short_legacy_secret_is_refused_everywhere() -> None:

@@ -178,6 +178,7 @@ LIVE: dict[str, object] = {
 
 def test_production_takes_whole_settings_and_knows_old_prices():
     settings = read(StripeSettings, LIVE)
+    settings.check_web_server()
     assert (settings.livemode, len(settings.stripe_webhook_secrets), settings.deployment) == (True, 2, "shop")
     assert settings.sold == {"remember": "price_new"}
     assert settings.tier_of("price_old") is Tier.REMEMBER
@@ -200,8 +201,13 @@ def test_production_takes_whole_settings_and_knows_old_prices():
 )
 def test_production_refuses_what_is_weak_or_missing(wrong: dict[str, object], variable: str):
     with pytest.raises(InvalidSettingsError, match=variable) as refused:
-        read(StripeSettings, {**LIVE, **wrong})
+        read(StripeSettings, {**LIVE, **wrong}).check_web_server()
     assert "sk_" not in str(refused.value) or "must begin" in str(refused.value)
+
+
+def test_bridge_and_sweep_need_neither_pages_nor_secrets_of_webhooks():
+    only_web = ("stripe_webhook_secrets", "stripe_success_url", "stripe_cancel_url", "stripe_return_url")
+    assert read(StripeSettings, {name: value for name, value in LIVE.items() if name not in only_web}).livemode
 
 
 def test_a_pack_on_sale_must_hold_credits():
