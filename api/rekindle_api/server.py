@@ -24,6 +24,22 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def configuration(settings: WebSettings, host: str, port: int) -> uvicorn.Config:
+    """Return how uvicorn serves the application."""
+    return uvicorn.Config(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # No reply depends on who a proxy says the client is, or on the scheme: then nobody need be believed.
+        proxy_headers=False,
+        timeout_keep_alive=settings.server.keep_alive_seconds,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
+
+
 def serve(host: str, port: int) -> int:
     """Serve until a signal; return the exit status.
 
@@ -32,16 +48,7 @@ def serve(host: str, port: int) -> int:
     """
     settings = WebSettings.read()
     logs.configure(read(LogSettings).log_level)
-    config = uvicorn.Config(
-        create_app(settings),
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-    )
-    server = Server(config)
+    server = Server(configuration(settings, host, port))
     # What stands for as long as the process does need not be looked through whenever memory is tidied.
     gc.freeze()
     server.run()

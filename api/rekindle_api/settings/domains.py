@@ -111,6 +111,9 @@ class ServerSettings(DomainSettings):
     """Origins, separated by commas, whose pages may open event streams and read replies."""
     api_docs: bool | None = None
     """Whether the API is shown at /docs; left out, everywhere but in production."""
+    keep_alive_seconds: PositiveInt = 130
+    """How long a connection stays open without a request: longer than the load balancer keeps its own, which otherwise
+    sends a request into one that is being closed and answers 502."""
 
     @field_validator("cors_origins", mode="before")
     @classmethod
