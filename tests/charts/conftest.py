@@ -1,4 +1,4 @@
-"""A running operator that has seen a job end and a job wait, for files that name what it exposes."""
+"""A running operator for the files that name what it exposes, and surroundings for a release of the chart."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import httpx
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from tests.charts.running import Surroundings
 
 Json = dict[str, Any]
 
@@ -68,3 +69,14 @@ def exposed(control_plane: Any, namespace: str, tmp_path: Path, eventually: Any)
     finally:
         process.terminate()
         process.wait(15)
+
+
+@pytest.fixture
+def around(
+    control_plane: Any, namespace: str, database_url: str, bucket: str, object_store: Any, issuer: Any
+) -> Iterator[Surroundings]:
+    yield Surroundings(control_plane, namespace, database_url, bucket, object_store, issuer)
+    objects = object_store.client()
+    for each in objects.list_objects_v2(Bucket=bucket).get("Contents", []):
+        objects.delete_object(Bucket=bucket, Key=each["Key"])
+    objects.close()

@@ -38,17 +38,6 @@ admission plugin OwnerReferencesPermissionEnforcement is on."""
 
 
 @pytest.fixture
-def around(
-    control_plane: Any, namespace: str, database_url: str, bucket: str, object_store: Any, issuer: Any
-) -> Iterator[Surroundings]:
-    yield Surroundings(control_plane, namespace, database_url, bucket, object_store, issuer)
-    objects = object_store.client()
-    for each in objects.list_objects_v2(Bucket=bucket).get("Contents", []):
-        objects.delete_object(Bucket=bucket, Key=each["Key"])
-    objects.close()
-
-
-@pytest.fixture
 def lost_node(control_plane: Any, tmp_path: Path) -> Iterator[ProcessNode]:
     """A node that only those pods choose that ask for it."""
     images = {"rekindle-worker:dev": [sys.executable, "-m", "rekindle_worker"]}
