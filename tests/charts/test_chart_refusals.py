@@ -19,8 +19,16 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("prod", {"database": {"rootCert": {"configMap": "", "system": False}}}, "database.rootCert"),
     ("prod", {"database": {"appRole": ""}}, "database.appRole"),
     ("prod", {"api": {"corsOrigins": []}}, "api.corsOrigins"),
+    ("prod", {"api": {"corsOrigins": ["http://photos.example.com"]}}, "api.corsOrigins"),
+    ("prod", {"supabase": {"url": "http://abcdefgh.supabase.co"}}, "set supabase.url"),
+    ("prod", {"s3": {"publicEndpointUrl": "http://s3.example.com"}}, "set s3.publicEndpointUrl"),
+    ("prod", {"stripe": {"enabled": True}}, "Set stripe.prices"),
+    ("staging", {"stripe": {"enabled": True, "prices": {"remember": "price_1"}}}, "Set stripe.successUrl"),
     ("staging", {"ingress": {"enabled": True, "host": ""}}, "Set ingress.host"),
     ("staging", {"database": {"iamAuth": True}, "s3": {"region": ""}}, "s3.region"),
+    ("staging", {"database": {"iamAuth": True, "rootCert": {"configMap": ""}}}, "database.rootCert"),
+    ("prod", {"api": {"autoscaling": {"maxReplicas": 1}}}, "api.autoscaling.maxReplicas"),
+    ("prod", {"api": {"terminationGracePeriodSeconds": 30}}, "api.terminationGracePeriodSeconds"),
     ("defaults", {"environment": "development", "existingSecret": ""}, "existingSecret"),
 ]
 
