@@ -1,0 +1,1 @@
+"""Container images: how they are built, and what is left out of them."""

@@ -1,7 +1,8 @@
 """Takes out of a virtual environment what an image has no use for. Runs while an image is built, so it imports nothing.
 
-    python prune.py packages SITE        tests, headers and stubs of the packages that are installed
-    python prune.py rooms SITE ROOM...   rooms of Rekindle other than these, and the commands that belong to them
+Commands:
+    packages SITE: tests, headers and stubs of the packages, and parts of them that we never load.
+    rooms SITE ROOM...: rooms of Rekindle other than these, and the commands that belong to them.
 """
 
 import configparser
@@ -12,16 +13,37 @@ from pathlib import Path
 
 _FOLDERS = ("tests", "test", "include")
 _SUFFIXES = (".a", ".c", ".h", ".pxd", ".pyi", ".pyx")
+_AWS_SERVICES = ("s3", "sts", "rds", "sso", "sso-oidc")
+"""What S3, tokens of RDS, and credentials of roles are described by; 31 MB describe the rest of AWS."""
+_NEVER_LOADED = (
+    "kubernetes/client/api",
+    "kubernetes/client/models",
+    "kubernetes/aio/client/models/__pycache__",
+    "cv2/data",
+    "networkx",
+    "skimage/data/*.*[!yl]",
+)
+"""The client without asyncio; models that are loaded one by one, so hardly any; cascades, graphs, sample pictures."""
 
 
 def prune_packages(site: Path) -> None:
     """Delete what packages carry for their own development. `numpy._core` imports its tests' helper."""
     for folder in sorted(site.rglob("*"), reverse=True):
-        if folder.is_dir() and folder.name in _FOLDERS and "_core" not in folder.parts and "testing" not in folder.parts:
+        if (
+            folder.is_dir()
+            and folder.name in _FOLDERS
+            and "_core" not in folder.parts
+            and "testing" not in folder.parts
+        ):
             shutil.rmtree(folder)
     for file in site.rglob("*"):
         if file.suffix in _SUFFIXES and file.is_file():
             file.unlink()
+    for part in (found for pattern in _NEVER_LOADED for found in site.glob(pattern)):
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
+    for service in site.glob("botocore/data/*/"):
+        if service.name not in _AWS_SERVICES:
+            shutil.rmtree(service)
 
 
 def keep_rooms(site: Path, rooms: Sequence[str]) -> None:
