@@ -79,9 +79,6 @@ S3_ENDPOINT_URL: {{ . | quote }}
 {{- with .Values.plans }}
 PLANS: {{ toJson . | quote }}
 {{- end }}
-{{- with .Values.costs }}
-COSTS: {{ toJson . | quote }}
-{{- end }}
 {{- with .Values.topUps }}
 TOP_UPS: {{ toJson . | quote }}
 {{- end }}
