@@ -1,7 +1,7 @@
 """Takes out of a virtual environment what an image has no use for. Runs while an image is built, so it imports nothing.
 
 Commands:
-    packages SITE: tests, headers and stubs of the packages, and parts of them that we never load.
+    packages SITE: tests and headers of the packages, and parts of them that we never load.
     rooms SITE ROOM...: rooms of Rekindle other than these, and the commands that belong to them.
 """
 
@@ -12,16 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _FOLDERS = ("tests", "test", "include")
-_SUFFIXES = (".a", ".c", ".h", ".pxd", ".pyi", ".pyx")
+_SUFFIXES = (".a", ".c", ".h", ".pxd", ".pyx")
 _AWS_SERVICES = ("s3", "sts", "rds", "sso", "sso-oidc")
 """What S3, tokens of RDS, and credentials of roles are described by; 31 MB describe the rest of AWS."""
 _NEVER_LOADED = (
-    "kubernetes/client/api",
-    "kubernetes/client/models",
+    "kubernetes/client/api/[!_]*",
+    "kubernetes/client/models/[!_]*",
+    "kubernetes/client/*/__pycache__",
     "kubernetes/aio/client/models/__pycache__",
     "cv2/data",
     "networkx",
-    "skimage/data/*.*[!yl]",
+    "skimage/data/*.jpg",
+    "skimage/data/*.np?",
+    "skimage/data/*.png",
 )
 """The client without asyncio; models that are loaded one by one, so hardly any; cascades, graphs, sample pictures."""
 
@@ -70,9 +73,9 @@ def main(arguments: Sequence[str]) -> int:
     """Do what the arguments say; return the exit status."""
     match list(arguments):
         case ["packages", site]:
-            prune_packages(Path(site))
+            prune_packages(Path(site).resolve())
         case ["rooms", site, *rooms]:
-            keep_rooms(Path(site), [*rooms, "rekindle_crds"])
+            keep_rooms(Path(site).resolve(), [*rooms, "rekindle_crds"])
         case _:
             print(__doc__, file=sys.stderr)
             return 2
