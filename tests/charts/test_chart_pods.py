@@ -102,6 +102,8 @@ def test_every_container_that_stays_is_asked_how_it_is(release: Release) -> None
 @EVERY_VARIANT
 def test_every_container_can_write_to_a_folder_of_its_own(release: Release) -> None:
     for pod, container, where in _containers(release):
+        if pod.component == "test":
+            continue
         volumes = {volume["name"]: volume for volume in pod.spec.get("volumes", [])}
         mounts = {mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts", [])}
         assert set(mounts.values()) <= volumes.keys(), where
@@ -117,7 +119,8 @@ def test_only_those_who_call_kubernetes_have_a_token(release: Release) -> None:
         if pod.spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken", True)):
             with_token.add(pod.component)
         assert pod.spec["enableServiceLinks"] is False
-    assert with_token == {"operator", "bridge", "sweep"}
+    # The test asks in the operator's name what the operator lacks.
+    assert with_token == {"operator", "bridge", "sweep", "test"}
 
 
 @EVERY_VARIANT
@@ -228,7 +231,9 @@ def test_what_is_named_in_a_pod_is_there(release: Release) -> None:
 
 
 def test_two_releases_have_no_name_in_common() -> None:
-    first, second = (render("staging", merged(OWN, EVERYTHING), name=name) for name in ("red", "blue"))
+    """Engines have the names that jobs call them by, and ClusterRoles are made by one release of a cluster."""
+    values = merged(OWN, EVERYTHING, {"rbac": {"aggregate": False}, "engines": {"classical": None, "studio": None}})
+    first, second = (render("staging", values, name=name) for name in ("red", "blue"))
     assert not _names(first).keys() & _names(second).keys()
 
 

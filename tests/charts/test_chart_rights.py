@@ -42,6 +42,7 @@ def lost_node(control_plane: Any, tmp_path: Path) -> Iterator[ProcessNode]:
     """A node that only those pods choose that ask for it."""
     images = {"rekindle-worker:dev": [sys.executable, "-m", "rekindle_worker"]}
     with ProcessNode.start(control_plane.kubeconfig, tmp_path / "node", images, name=LOST_NODE) as running:
+        control_plane.kubectl("taint", "node", LOST_NODE, "lost=soon:NoSchedule")
         yield running
     control_plane.kubectl("delete", "node", LOST_NODE)
 
@@ -88,6 +89,11 @@ class Admin:
 
         return self.eventually(reached, seconds=seconds)
 
+    def until_finished(self) -> None:
+        """Wait until all that was asked for through the API has ended."""
+        for kind in ("RestoreJob", "AnimationJob"):
+            self.kubectl("wait", "--for=condition=Finished", "--timeout=90s", kind, "-l", "rekindle.dev/attempt")
+
     def until_gone(self, kind: str, name: str) -> None:
         self.eventually(lambda: not self.kubectl("get", kind, name, "--ignore-not-found", "-o", "name"), seconds=90)
 
@@ -114,7 +120,12 @@ def _do_by_hand(admin: Admin, around: Surroundings, node: ProcessNode) -> None:
     """Let jobs meet whatever can happen to them; what takes long is looked at last."""
     admin.engine("failing", "raise SystemExit(11)")
     admin.engine("sleeping", SLEEP)
-    admin.engine("unlucky", SLEEP, nodeSelector={"kubernetes.io/hostname": LOST_NODE})
+    admin.engine(
+        "unlucky",
+        SLEEP,
+        nodeSelector={"kubernetes.io/hostname": LOST_NODE},
+        tolerations=[{"key": "lost", "operator": "Exists"}],
+    )
     admin.engine("forbidden", SLEEP, runtimeClassName="does-not-exist")
     admin.engine("weighty", SLEEP, weights={"persistentVolumeClaim": {"name": "does-not-exist"}})
     admin.job("RestoreJob", "lost", "unlucky", backoffLimit=0)
@@ -171,8 +182,7 @@ def _do_by_the_api(admin: Admin, programs: Programs, around: Surroundings, opera
         animation = ann.animate(photo, restore)
         admin.eventually(lambda: bridge.exit_code is not None, seconds=60)
         programs.serve("bridge", "BRIDGE_PORT", BRIDGE_HOST="127.0.0.1", BRIDGE_REPAIR_SECONDS="2")
-        ann.follow_restoration(photo, restore, lambda *_: None)
-        ann.follow_animation(photo, animation, lambda *_: None)
+        admin.until_finished()
         os.kill(operator_pid, signal.SIGSTOP)
         other = ann.upload("b.jpg", damaged_photo(256, seed=8))
         restore = ann.restore(other)
@@ -185,8 +195,7 @@ def _do_by_the_api(admin: Admin, programs: Programs, around: Surroundings, opera
             answer = http.delete(f"/api/v1/jobs/{other}/{path}")
             assert answer.is_success, answer.text
     os.kill(operator_pid, signal.SIGCONT)
-    for kind in ("RestoreJob", "AnimationJob"):
-        admin.kubectl("wait", "--for=condition=Finished", "--timeout=60s", kind, "-l", "rekindle.dev/attempt")
+    admin.until_finished()
     for plural in ("animationjobs", "restorejobs"):
         admin.eventually(partial(_swept, admin, programs, plural), seconds=60)
 
