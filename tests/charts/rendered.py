@@ -205,6 +205,25 @@ def values_of(name: str) -> Json:
     return _variant(name)[1]
 
 
+def selects(policy: Json, labels: Mapping[str, str]) -> bool:
+    """Tell whether a NetworkPolicy is about pods with these labels."""
+    selector = policy["spec"]["podSelector"]
+    for each in selector.get("matchExpressions", []):
+        present = each["key"] in labels
+        match each["operator"]:
+            case "Exists":
+                fits = present
+            case "DoesNotExist":
+                fits = not present
+            case "In":
+                fits = present and labels[each["key"]] in each["values"]
+            case _:
+                fits = not present or labels[each["key"]] not in each["values"]
+        if not fits:
+            return False
+    return dict(selector.get("matchLabels", {})).items() <= labels.items()
+
+
 def merged(*layers: Mapping[str, Any]) -> Json:
     """Merge values as helm does: maps are merged, everything else is replaced."""
     result: Json = {}

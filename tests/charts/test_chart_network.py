@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 
 import pytest
-from tests.charts.rendered import EVERYTHING, OWN, VARIANTS, Json, Release, merged, render, variant
+from tests.charts.rendered import EVERYTHING, OWN, VARIANTS, Json, Release, merged, render, selects, variant
 
 from rekindle_crds import Label
 from rekindle_crds.labels import MANAGED_BY_VALUE
@@ -23,26 +23,8 @@ PROCESSING = {
 REAL = [name for name in VARIANTS if not name.startswith("dev")]
 
 
-def _selects(policy: Json, labels: dict[str, str]) -> bool:
-    selector = policy["spec"]["podSelector"]
-    for each in selector.get("matchExpressions", []):
-        present = each["key"] in labels
-        match each["operator"]:
-            case "Exists":
-                fits = present
-            case "DoesNotExist":
-                fits = not present
-            case "In":
-                fits = present and labels[each["key"]] in each["values"]
-            case _:
-                fits = not present or labels[each["key"]] not in each["values"]
-        if not fits:
-            return False
-    return dict(selector.get("matchLabels", {})).items() <= labels.items()
-
-
 def _policies(release: Release, labels: dict[str, str]) -> list[Json]:
-    return [each for each in release.of("NetworkPolicy") if _selects(each, labels)]
+    return [each for each in release.of("NetworkPolicy") if selects(each, labels)]
 
 
 def _outside(policies: list[Json], address: str) -> Iterator[set[int] | None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from tests.charts.rendered import CHART, Json, Release, merged
+from tests.charts.rendered import CHART, Json, Release, merged, selects
 from tests.charts.running import Programs, Surroundings
 
 from rekindle_crds import Label
@@ -115,6 +115,7 @@ def test_a_job_that_runs_lives_through_upgrade_rollback_and_uninstall(
         around.plane.apply([_photo(around)])
         eventually(lambda: installed.phase() == "Running")
         job, first = installed.job(), installed.uids()
+        assert _policies_of_its_pod(installed) == ["rekindle-worker"]
 
         installed.helm("upgrade", "rekindle", next_version, values=merged(values, {"operator": {"maxRunning": 9}}))
         programs.close()
@@ -146,6 +147,13 @@ def test_a_job_that_runs_lives_through_upgrade_rollback_and_uninstall(
     assert installed.job()["status"]["result"] == status["result"]
     names = installed.kubectl("get", "crd", *(resource.name for resource in RESOURCES), "-o", "name").split()
     assert len(names) == len(RESOURCES)
+
+
+def _policies_of_its_pod(installed: Installed) -> list[str]:
+    """The network policies that are about the pod that the operator made."""
+    (pod,) = json.loads(installed.kubectl("get", "pods", "-l", f"{Label.JOB_NAME}=portrait", "-o", "json"))["items"]
+    policies = installed.release().of("NetworkPolicy")
+    return [each["metadata"]["name"] for each in policies if selects(each, pod["metadata"]["labels"])]
 
 
 def _left(installed: Installed, made: dict[tuple[str, str], str]) -> set[str]:
