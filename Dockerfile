@@ -49,10 +49,19 @@ COPY --from=wheel /wheels /wheels
 RUN python3 -m pip --python /opt/rekindle/bin/python install --no-deps /wheels/*.whl \
  && python3 /build/prune.py rooms /opt/rekindle/python/site-packages rekindle_worker
 
+FROM environment AS dev-environment
+COPY requirements/tryout.lock /build/
+RUN python3 -m pip --python /opt/rekindle/bin/python install --require-hashes -r /build/tryout.lock \
+ && python3 /build/prune.py packages /opt/rekindle/python/site-packages
+COPY --from=wheel /wheels /wheels
+RUN python3 -m pip --python /opt/rekindle/bin/python install --no-deps /wheels/*.whl \
+ && python3 /build/prune.py rooms /opt/rekindle/python/site-packages rekindle_dev
+
 # What all images end as: no pip, nobody in particular, no way to write but /tmp.
 FROM ${BASE} AS runtime
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* /usr/local/lib/python3*/ensurepip \
-    /usr/bin/pip* /usr/lib/python3/dist-packages/pip* /usr/lib/python3/dist-packages/setuptools* /root/.cache
+    /usr/bin/pip* /usr/lib/python3/dist-packages/pip* /usr/lib/python3/dist-packages/setuptools* /root/.cache \
+ && echo 'rekindle:x:65532:65532:Rekindle:/tmp:/usr/sbin/nologin' >> /etc/passwd
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Rekindle" \
@@ -81,3 +90,8 @@ COPY --from=api-environment /opt/rekindle /opt/rekindle
 EXPOSE 8000 8001
 ENTRYPOINT ["rekindle-api"]
 CMD ["serve", "--host", "0.0.0.0"]
+
+FROM runtime AS dev
+COPY --from=dev-environment /opt/rekindle /opt/rekindle
+EXPOSE 5432 9000 9999
+ENTRYPOINT ["python3", "-m", "rekindle_dev.tryout"]

@@ -45,7 +45,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-e
   --no-header --quiet
 
 lock: $(VENV)/.installed ## Lock the dependencies of each image anew
-	for room in api kubectl operator worker dev; do $(LOCK) --extra $$room -o requirements/$$room.lock || exit 1; done
+	for room in api kubectl operator tryout worker dev; do $(LOCK) --extra $$room -o requirements/$$room.lock || exit 1; done
 
 clean: ## Remove the virtual environment and caches of this checkout
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo-output

@@ -54,7 +54,7 @@ def main() -> None:
     if os.getppid() != int(parent):
         sys.exit("the parent is gone")
     try:
-        os.execvp(command[0], command)  # noqa: S606 - becoming the program is the purpose
+        os.execvp(command[0], command)
     except OSError as error:
         sys.exit(f"{command[0]}: {error.strerror}")
 

