@@ -115,7 +115,7 @@ def test_only_those_who_call_kubernetes_have_a_token(release: Release) -> None:
     accounts = {each["metadata"]["name"]: each for each in release.of("ServiceAccount")}
     with_token = set()
     for pod in release.pods():
-        account = accounts[pod.spec["serviceAccountName"]]
+        account = accounts.get(pod.spec.get("serviceAccountName"), {})
         if pod.spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken", True)):
             with_token.add(pod.component)
         assert pod.spec["enableServiceLinks"] is False
@@ -216,9 +216,9 @@ def test_services_lead_to_ports_that_are_there(release: Release) -> None:
 @EVERY_VARIANT
 def test_what_is_named_in_a_pod_is_there(release: Release) -> None:
     have = {(each["kind"], each["metadata"]["name"]) for each in release.objects}
-    have |= {("Secret", "rekindle-secrets"), ("ConfigMap", "rds-ca")}
+    have |= {("Secret", "rekindle-secrets"), ("ConfigMap", "rds-ca"), ("ServiceAccount", "default")}
     for pod, container, where in _containers(release):
-        assert ("ServiceAccount", pod.spec["serviceAccountName"]) in have, where
+        assert ("ServiceAccount", pod.spec.get("serviceAccountName", "default")) in have, where
         for source in container.get("envFrom", []):
             # What is secret is named key by key.
             assert ("ConfigMap", source["configMapRef"]["name"]) in have, where

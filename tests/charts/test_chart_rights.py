@@ -64,8 +64,9 @@ class Admin:
         )
 
     def engine(self, name: str, script: str, **spec: Any) -> None:
-        operations, command = ["Restore", "Animate"], [sys.executable, "-c", script]
-        self.make("Engine", name, operations=operations, image="rekindle-worker:dev", command=command, **spec)
+        run = {"image": "rekindle-worker:dev", "command": [sys.executable, "-c", script]}
+        account = "rekindle-worker"  # the operator takes no other
+        self.make("Engine", name, operations=["Restore", "Animate"], serviceAccountName=account, **run, **spec)
 
     def job(self, kind: str, name: str, engine: str, **spec: Any) -> None:
         bucket = self._around.bucket
