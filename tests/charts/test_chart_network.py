@@ -58,6 +58,9 @@ def test_more_ports_are_open_to_another_s3() -> None:
     policies = _policies(render("staging", values), PROCESSING)
     assert {443, 9000} in list(_outside(policies, "198.51.100.7"))
     assert {443, 9000} not in list(_outside(policies, S3))
+    release = render("staging", values)
+    for component in ("api", "bridge", "sweep"):
+        assert {443, 9000} in list(_outside(_policies(release, dict(release.pod(component).labels)), "198.51.100.7"))
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -7,10 +7,13 @@
     - {port: 53, protocol: TCP}
 {{- end }}
 
-{{/* Providers on 443, and what belongs to this release. */}}
+{{/* Providers on 443, an S3 of one's own on its port, and what belongs to this release. */}}
 {{- define "rekindle.egressProviders" -}}
 - ports:
     - {port: 443, protocol: TCP}
+    {{- range .Values.networkPolicies.workerEgress.ports }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
 {{- if .Values.tryout.enabled }}
 - to:
     - podSelector:
