@@ -1,7 +1,8 @@
 """What the chart renders when it is asked for, and only then."""
 
 import pytest
-from tests.charts.rendered import OWN, merged, render, variant
+import yaml
+from tests.charts.rendered import CHART, OWN, merged, render, variant
 
 
 def test_autoscaling_takes_over_the_number_of_web_servers() -> None:
@@ -71,3 +72,24 @@ def test_spread_over_zones_and_nodes_is_replaced_when_set() -> None:
         .spec["topologySpreadConstraints"]
         == own
     )
+
+
+def test_the_alerts_and_the_dashboard_arrive_as_they_are_in_the_files() -> None:
+    release = variant("prod, everything on")
+    (rules,) = release.of("PrometheusRule")
+    assert rules["spec"] == yaml.safe_load((CHART / "files/alerts.yaml").read_text("utf-8"))
+    dashboard = release.named("ConfigMap", "-dashboard")
+    assert list(dashboard["data"].values()) == [(CHART / "files/dashboard.json").read_text("utf-8")]
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert rules["metadata"]["labels"]["release"] == "prometheus"
+
+
+def test_what_prometheus_is_sent_to_is_there() -> None:
+    release = variant("prod, everything on")
+    monitors = release.of("ServiceMonitor")
+    assert {each["metadata"]["labels"]["release"] for each in monitors} == {"prometheus"}
+    for monitor in monitors:
+        selector = monitor["spec"]["selector"]["matchLabels"]
+        (service,) = (each for each in release.of("Service") if selector.items() <= each["metadata"]["labels"].items())
+        ports = {port["name"] for port in service["spec"]["ports"]}
+        assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= ports
