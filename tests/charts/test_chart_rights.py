@@ -33,7 +33,7 @@ ASKED_BY_ADMISSION = {
     Right("rekindle-operator", "update", f"{plural}.rekindle.dev/finalizers")
     for plural in ("restorejobs", "animationjobs")
 }
-"""Never a request of the operator's: the API server looks for these rights when a child names its owner, where the
+"""Never a request of the operator's: the API server looks for these rights when a child names its owner, for here the
 admission plugin OwnerReferencesPermissionEnforcement is on."""
 
 
@@ -234,3 +234,35 @@ def test_the_roles_grant_what_the_programs_ask_for_and_nothing_else(
     assert [str(right) for right in found.refused] == []
     assert [str(right) for right in found.unused if right not in ASKED_BY_ADMISSION] == []
     assert set(found.unused) >= ASKED_BY_ADMISSION
+
+
+def _child(admin: Admin, around: Surroundings, name: str) -> Json:
+    """A Job that belongs to a RestoreJob and holds up its deletion, as the operator makes them."""
+    uid = admin.kubectl("get", "restorejob", "owner", "-o", "jsonpath={.metadata.uid}")
+    owner = {"apiVersion": "rekindle.dev/v1alpha1", "kind": "RestoreJob", "name": "owner", "uid": uid}
+    references = [owner | {"controller": True, "blockOwnerDeletion": True}]
+    metadata = {"name": name, "namespace": around.namespace, "ownerReferences": references}
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "worker", "image": "worker"}]}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {"suspend": True, "template": template},
+    }
+
+
+def test_the_operator_may_name_the_owners_of_its_children(around: Surroundings, eventually: "Eventually") -> None:
+    release, admin = around.render(), Admin(around, eventually)
+    around.plane.apply(of_kinds(release, "ServiceAccount", "RoleBinding"))
+    admin.job("RestoreJob", "owner", "none")
+    (role,) = (each for each in release.of("Role") if each["metadata"]["name"] == "rekindle-operator")
+    without = [rule for rule in role["rules"] if "restorejobs/finalizers" not in rule["resources"]]
+    user = f"--as=system:serviceaccount:{around.namespace}:rekindle-operator"
+    create = ("-n", around.namespace, "create", "--dry-run=server", user, "-f", "-")
+    child = json.dumps(_child(admin, around, "child"))
+
+    around.plane.apply([role | {"rules": without}])
+    refused = "cannot set blockOwnerDeletion"
+    eventually(lambda: refused in around.plane.kubectl(*create, check=False, stdin=child))
+    around.plane.apply([role])
+    eventually(lambda: "created" in around.plane.kubectl(*create, check=False, stdin=child))

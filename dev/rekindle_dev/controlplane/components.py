@@ -74,6 +74,8 @@ def _apiserver(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
         *_serving(files),
         f"--token-auth-file={files.tokens}",
         "--authorization-mode=Node,RBAC",
+        # Some distributions have it on: who lets a child hold up its owner's deletion needs a right on the owner.
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         f"--service-account-key-file={files.service_account.certificate}",
         f"--service-account-signing-key-file={files.service_account.key}",
         f"--service-account-issuer={_ISSUER}",
