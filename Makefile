@@ -7,7 +7,7 @@ SOURCES := crds operator api dev tests
 export UV_PYTHON_DOWNLOADS = never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format generate bench lock clean
+.PHONY: help demo test check format generate bench images sbom e2e lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,11 +41,21 @@ generate: $(VENV)/.installed ## Write the CRDs, their chart and the reference pa
 bench: $(VENV)/.installed ## Measure against baselines of the same run (ARGS=api, operator or worker to choose)
 	$(BIN)/python -m tests.bench $(ARGS)
 
+images: $(VENV)/.installed ## Build the container images (ARGS=--help; ARGS=--local-base without a registry)
+	$(BIN)/python -m rekindle_dev.images $(ARGS)
+
+sbom: $(VENV)/.installed ## Build the images, and write into sbom/ what each holds (CycloneDX)
+	$(BIN)/python -m rekindle_dev.images --sbom sbom $(ARGS)
+
+e2e: $(VENV)/.installed ## Install the chart on a real node and try everything (root; ARGS=--help)
+	$(BIN)/python -m tests.cluster $(ARGS)
+
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
   --no-header --quiet
 
 lock: $(VENV)/.installed ## Lock the dependencies of each image anew
 	for room in api kubectl operator tryout worker dev; do $(LOCK) --extra $$room -o requirements/$$room.lock || exit 1; done
+	echo 'setuptools>=77' | $(subst pyproject.toml,-,$(LOCK)) -o requirements/build.lock
 
 clean: ## Remove the virtual environment and caches of this checkout
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo-output
