@@ -1,7 +1,9 @@
 """From the first version of the chart to today's and back, with a job that runs; then everything is taken away."""
 
+import hashlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +19,15 @@ from rekindle_dev import helm
 if TYPE_CHECKING:
     from tests.conftest import Eventually
 
+    from rekindle_dev.controlplane import ControlPlane
+
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 FIRST = Path(__file__).with_name("rekindle-0.1.0.tgz")
 """The first version of the chart, as `helm package` made it. It is never made anew: whoever installed it has to get to
 today's version."""
+
+FIRST_DIGEST = "66fe4544f68bed7e3d198c92755a139b509aab0a7df15bbd680a8b1c9adaed84"
 
 NOWHERE = {"nodeSelector": {"kubernetes.io/hostname": "a-node-that-does-not-exist"}}
 """The programs run beside the cluster here; their pods wait."""
@@ -173,3 +179,24 @@ def test_the_secrets_of_a_try_out_live_through_an_upgrade(around: Surroundings, 
     installed.helm("upgrade", "rekindle", next_version, f"--values={tryout}", values=values)
     assert installed.kubectl("get", "secret", "rekindle-tryout", "-o", "jsonpath={.data}") == first
     installed.helm("uninstall", "rekindle", "--wait")
+
+
+def test_one_environment_goes_and_the_other_does_not_notice(
+    around: Surroundings, control_plane: "ControlPlane"
+) -> None:
+    other = replace(around, namespace=f"{around.namespace}-staging")
+    control_plane.create_namespace(other.namespace)
+    development, staging = Installed(around), Installed(other)
+    waiting = dict.fromkeys(("api", "bridge", "sweep", "operator"), NOWHERE)
+    own = {"existingSecret": "staging", "s3": {"bucket": "staging"}, "supabase": {"url": "https://staging.supabase.co"}}
+    staging.helm("install", "rekindle", CHART, f"--values={CHART / 'values-staging.yaml'}", values=merged(waiting, own))
+    before = staging.uids()
+    development.helm("install", "rekindle", CHART, f"--values={CHART / 'values-dev.yaml'}", values=waiting)
+    development.helm("uninstall", "rekindle", "--wait")
+    assert staging.uids() == before
+    staging.helm("uninstall", "rekindle", "--wait")
+    control_plane.kubectl("delete", "namespace", other.namespace, "--wait=false")
+
+
+def test_the_first_version_stays_as_it_was() -> None:
+    assert hashlib.sha256(FIRST.read_bytes()).hexdigest() == FIRST_DIGEST

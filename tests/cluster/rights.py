@@ -48,7 +48,11 @@ def compare(roles: Iterable[Object], bindings: Iterable[Object], requests: Itera
     granted = set(_granted(roles, bindings))
     refused, used = set[Right](), set[Right]()
     for request in requests:
-        if request.user.startswith("system:serviceaccount:") and request.resource and request.group not in _FOR_EVERYBODY:
+        if (
+            request.user.startswith("system:serviceaccount:")
+            and request.resource
+            and request.group not in _FOR_EVERYBODY
+        ):
             right = Right(request.user.rpartition(":")[2], request.verb, _named(request.group, request.resource))
             (refused if request.code == 403 else used).add(right)
     return Comparison(refused=sorted(refused), unused=sorted(granted - used), used=sorted(used))

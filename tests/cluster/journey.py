@@ -1,0 +1,216 @@
+"""What is done with the chart on a real node, one step after the other. Each proves what it says, or fails."""
+
+import io
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+from tests.cluster.release import CHARTS, Release
+from tests.cluster.rights import compare
+from tests.e2e.photos import damaged_photo
+
+from rekindle_dev import helm
+from rekindle_dev.cluster import Cluster
+from rekindle_dev.controlplane import audit
+from rekindle_dev.images.building import TARGETS, build, make_base, size_bytes
+from rekindle_dev.visitor import Visitor, fetch
+
+FIRST, SECOND = "e2e-1", "e2e-2"
+SOURCE = Path(__file__).parents[2]
+# Rights that no step has occasion to use; tests/charts drives the rare ways on which they are.
+_RARE_SECONDS = 180.0
+
+
+class StepError(Exception):
+    """A step found something else than it should."""
+
+
+class Journey:
+    """Two releases on one node, from their images to their end."""
+
+    def __init__(self, directory: Path, say: Callable[[str], None]) -> None:
+        self.directory = directory
+        self.figures: dict[str, str] = {}
+        self._say = say
+        self._stack = ExitStack()
+
+    def close(self) -> None:
+        """Take the node away."""
+        self._stack.close()
+
+    def build_images(self) -> None:
+        """Build every image, on a base of this machine's own."""
+        base = make_base(self.directory)
+        for target in TARGETS:
+            archive = self.directory / f"{target}.tar"
+            name = build(target, source=SOURCE, base=base, tag=FIRST, archive=archive)
+            over = (size_bytes(name) - size_bytes(base)) / 1e6
+            self.figures[f"image {target}, over its base"] = f"{over:.0f} MB"
+
+    def start_node(self) -> None:
+        """Start Kubernetes, give the node the images under two tags, and install the custom resources."""
+        self.cluster = self._stack.enter_context(Cluster.start(self.directory / "node", say=self._say))
+        for target in TARGETS:
+            self.cluster.load(self.directory / f"{target}.tar")
+            self.cluster.tag(f"localhost/rekindle-{target}:{FIRST}", f"localhost/rekindle-{target}:{SECOND}")
+        helm.run("install", "rekindle-crds", CHARTS / "rekindle-crds", kubeconfig=self._kubeconfig)
+
+    def install(self) -> None:
+        """Install two environments into two namespaces that are held to Pod Security `restricted`."""
+        self.dev = Release(self.cluster, "rekindle", "photos-dev", FIRST, self.directory)
+        self.staging = Release(self.cluster, "rekindle", "photos-staging", FIRST, self.directory)
+        began = time.monotonic()
+        self.dev.install()
+        self.figures["a release, from nothing to ready"] = f"{time.monotonic() - began:.0f} s"
+        self.staging.install()
+
+    def test_release(self) -> None:
+        """`helm test` finds nothing missing."""
+        said = self.dev.test()
+        _demand("Succeeded" in said, said)
+
+    def restore_and_animate(self) -> None:
+        """A user uploads a damaged photo, has it restored and animated, and downloads both."""
+        with self.dev.visitor() as visitor:
+            began = time.monotonic()
+            photo_id, attempt_id = _restored(visitor, damaged_photo(seed=1))
+            self.figures["a photo restored, from upload to result"] = f"{time.monotonic() - began:.1f} s"
+            _demand_better(damaged_photo(seed=1), visitor.download(photo_id)[0])
+            began = time.monotonic()
+            animation_id = visitor.animate(photo_id, attempt_id)
+            video = fetch(visitor.follow_animation(photo_id, animation_id, _quiet))[0]
+            self.figures["its animation"] = f"{time.monotonic() - began:.1f} s"
+            with av.open(io.BytesIO(video), "r") as container:
+                _demand(sum(1 for _ in container.decode(video=0)) > 24, "the video is shorter than a second")
+
+    def keep_apart(self) -> None:
+        """The other environment works beside it, and neither has anything of the other's."""
+        before = {job["metadata"]["name"] for job in self.dev.items("restorejobs")}
+        with self.staging.visitor() as visitor:
+            _restored(visitor, damaged_photo(seed=2))
+        _demand({job["metadata"]["name"] for job in self.dev.items("restorejobs")} == before, "dev has a new job")
+        _demand(len(self.staging.items("restorejobs")) == 1, "staging has not just its own job")
+
+    def kill_operator(self) -> None:
+        """The operator that acts is killed while a job runs; the job ends well, and ran once."""
+        with self.dev.visitor() as visitor:
+            photo_id = visitor.upload("large.jpg", damaged_photo(2048, seed=3))
+            attempt_id = visitor.restore(photo_id)
+            self._until_running()
+            holder = self.dev.kubectl("get", "lease", "rekindle-operator", "-o", "jsonpath={.spec.holderIdentity}")
+            pods = self.dev.items("pods")
+            [leader] = [pod["metadata"]["name"] for pod in pods if pod["metadata"]["uid"] == holder]
+            self.dev.kubectl("delete", "pod", leader, "--force", "--grace-period=0")
+            visitor.follow_restoration(photo_id, attempt_id, _quiet)
+        self._demand_one_run(attempt_id)
+
+    def upgrade(self) -> None:
+        """The release goes over to other images while a job runs; the job ends well, and ran once."""
+        with self.dev.visitor() as visitor:
+            photo_id = visitor.upload("large.jpg", damaged_photo(2048, seed=4))
+            attempt_id = visitor.restore(photo_id)
+            self._until_running()
+            began = time.monotonic()
+            self.dev.upgrade(SECOND)
+            self.figures["an upgrade of all programs"] = f"{time.monotonic() - began:.0f} s"
+        with self.dev.visitor() as visitor:
+            self._until(lambda: self._phase(attempt_id) == "Succeeded", "the job ends well")
+        self._demand_one_run(attempt_id)
+        images = {
+            container["image"]
+            for pod in self.dev.items("deployments")
+            for container in pod["spec"]["template"]["spec"]["containers"]
+        }
+        _demand(all(image.endswith(f":{SECOND}") for image in images), f"images are {images}")
+
+    def sweep(self) -> None:
+        """The CronJob's run ends well: nothing fails, and the ledger adds up."""
+        self._until(
+            lambda: any(
+                job["status"].get("succeeded") and job["metadata"]["name"].startswith("rekindle-sweep")
+                for job in self.dev.items("jobs")
+            ),
+            "a sweep has ended well",
+        )
+
+    def compare_rights(self) -> None:
+        """No program was refused anything by the API server."""
+        requests = [each for each in audit.read(self.cluster.control_plane.audit_log) if each.namespace == "photos-dev"]
+        comparison = compare(self.dev.items("roles"), self.dev.items("rolebindings"), requests)
+        _demand(not comparison.refused, f"refused: {', '.join(map(str, comparison.refused))}")
+        _demand(bool(comparison.used), "the audit log tells of nothing")
+        self._say(f"granted and not used here: {', '.join(map(str, comparison.unused)) or 'nothing'}")
+
+    def uninstall(self) -> None:
+        """Results and custom resources stay; nothing else of the release does, and the other environment works on."""
+        jobs = {f"restorejob.rekindle.dev/{job['metadata']['name']}" for job in self.dev.items("restorejobs")}
+        jobs |= {f"animationjob.rekindle.dev/{job['metadata']['name']}" for job in self.dev.items("animationjobs")}
+        self.dev.uninstall()
+        self._until(lambda: not self._remains(jobs), "only results are left", lambda: f"left: {self._remains(jobs)}")
+        _demand(jobs <= set(self.dev.left()), "results are gone")
+        with self.staging.visitor() as visitor:
+            _restored(visitor, damaged_photo(seed=5))
+        helm.run("uninstall", "rekindle-crds", kubeconfig=self._kubeconfig)
+        _demand(jobs <= set(self.dev.left()), "results went with the chart of the custom resources")
+
+    @property
+    def _kubeconfig(self) -> Path:
+        return self.cluster.control_plane.kubeconfig
+
+    def _remains(self, kept: set[str]) -> set[str]:
+        # What the operator has made belongs to the jobs, and is gone with them.
+        return {
+            name
+            for name in self.dev.left()
+            if name not in kept and not name.startswith(("job.batch/r-", "job.batch/a-", "pod/r-", "pod/a-", "lease."))
+        }
+
+    def _phase(self, attempt_id: str) -> str:
+        name = f"r-{attempt_id.replace('-', '')}"
+        return self.dev.kubectl("get", "restorejob", name, "-o", "jsonpath={.status.phase}")
+
+    def _until_running(self) -> None:
+        self._until(
+            lambda: any(job.get("status", {}).get("phase") == "Running" for job in self.dev.items("restorejobs")),
+            "the job runs",
+        )
+
+    def _demand_one_run(self, attempt_id: str) -> None:
+        name = f"r-{attempt_id.replace('-', '')}"
+        status = next(job["status"] for job in self.dev.items("restorejobs") if job["metadata"]["name"] == name)
+        _demand(status["phase"] == "Succeeded", f"the job is {status['phase']}")
+        _demand(len(status["attempts"]) == 1, f"it took {len(status['attempts'])} attempts")
+
+    def _until(self, check: Callable[[], bool], wanted: str, found: Callable[[], str] = lambda: "") -> None:
+        deadline = time.monotonic() + _RARE_SECONDS
+        while not check():
+            _demand(time.monotonic() < deadline, f"not within {_RARE_SECONDS:.0f} s: {wanted}. {found()}")
+            time.sleep(0.5)
+
+
+def _restored(visitor: Visitor, photo: bytes) -> tuple[str, str]:
+    photo_id = visitor.upload("photo.jpg", photo)
+    attempt_id = visitor.restore(photo_id)
+    visitor.follow_restoration(photo_id, attempt_id, _quiet)
+    return photo_id, attempt_id
+
+
+def _quiet(_percent: int, _stage: str) -> None:
+    return
+
+
+def _demand(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise StepError(otherwise)
+
+
+def _demand_better(before: bytes, after: bytes) -> None:
+    """The result is a picture of the same size that is not the one that was sent."""
+    with Image.open(io.BytesIO(before)) as sent, Image.open(io.BytesIO(after)) as made:
+        _demand(sent.size == made.size, f"{made.size} instead of {sent.size}")
+        change = np.abs(np.asarray(sent.convert("RGB"), float) - np.asarray(made.convert("RGB"), float)).mean()
+    _demand(1 < change < 64, f"it differs from the damaged photo by {change:.1f} of 255")
