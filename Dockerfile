@@ -91,6 +91,15 @@ EXPOSE 8000 8001
 ENTRYPOINT ["rekindle-api"]
 CMD ["serve", "--host", "0.0.0.0"]
 
+# For `skaffold dev`: a program runs from a copy of its source under /tmp, and starts again when a file of that changes.
+FROM operator AS operator-live
+COPY dev/rekindle_dev/live.py /opt/rekindle/live.py
+ENTRYPOINT ["python3", "/opt/rekindle/live.py", "--source=/opt/rekindle/python/site-packages", "--copy=/tmp/live", "rekindle-operator"]
+
+FROM api AS api-live
+COPY dev/rekindle_dev/live.py /opt/rekindle/live.py
+ENTRYPOINT ["python3", "/opt/rekindle/live.py", "--source=/opt/rekindle/python/site-packages", "--copy=/tmp/live", "rekindle-api"]
+
 FROM runtime AS dev
 COPY --from=dev-environment /opt/rekindle /opt/rekindle
 EXPOSE 5432 9000 9999
