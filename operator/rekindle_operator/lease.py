@@ -16,7 +16,7 @@ from typing import Any
 
 from rekindle_operator.cluster import ApiError, Cluster, Json, NotLeading
 from rekindle_operator.core.leadership import Sighting, holder, may_take, released, seen, taken
-from rekindle_operator.resources import LEASES
+from rekindle_operator.resources import LEASES, SERVICE_ACCOUNTS, Resource
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ class Terms:
     duration: int
     renew_deadline: float
     retry_period: float
+    owner: str = ""
+    """A service account beside the Lease, with which it goes."""
 
 
 class Leadership:
@@ -122,12 +124,12 @@ class Leadership:
             except ApiError as error:
                 if error.status not in {404, 409}:
                     raise
-        lease = await self._read()
+        lease = await self._read(LEASES, self._terms.name)
         if lease is not None and not self._free(lease):
             self._renewed_at = -math.inf
             return False
         try:
-            return await self._write(lease or self._blank())
+            return await self._write(await self._owned(lease or self._blank()))
         except ApiError as error:
             if error.status != 409:
                 raise
@@ -146,9 +148,18 @@ class Leadership:
         names = {"name": self._terms.name, "namespace": self._terms.namespace}
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": names}
 
-    async def _read(self) -> Json | None:
+    async def _owned(self, lease: Json) -> Json:
+        """Return the Lease as a dependent of the service account, unless it depends on something or there is none."""
+        metadata, name = lease["metadata"], self._terms.owner
+        account = await self._read(SERVICE_ACCOUNTS, name) if name and not metadata.get("ownerReferences") else None
+        if account is None:
+            return lease
+        owner = {"apiVersion": "v1", "kind": "ServiceAccount", "name": name, "uid": account["metadata"]["uid"]}
+        return {**lease, "metadata": {**metadata, "ownerReferences": [owner]}}
+
+    async def _read(self, resource: Resource, name: str) -> Json | None:
         try:
-            return await self._cluster.get(LEASES.path(self._terms.namespace, self._terms.name))
+            return await self._cluster.get(resource.path(self._terms.namespace, name))
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -173,7 +184,7 @@ class Leadership:
         self._renewed_at = -math.inf
         try:
             async with asyncio.timeout(_RELEASE_SECONDS):
-                lease = self._lease or await self._read()
+                lease = self._lease or await self._read(LEASES, self._terms.name)
                 if lease is not None and holder(lease["spec"]) == self._terms.identity:
                     await self._put({**lease, "spec": released(lease["spec"], _moment())})
         except (ApiError, TimeoutError) as error:

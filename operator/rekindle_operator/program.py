@@ -250,4 +250,5 @@ def _terms(settings: Settings) -> Terms:
         duration=settings.lease_duration_seconds,
         renew_deadline=settings.renew_deadline_seconds,
         retry_period=settings.retry_period_seconds,
+        owner=settings.service_account,
     )

@@ -9,9 +9,9 @@ from tests.charts.rendered import EVERYTHING, OWN, VARIANTS, Json, Release, merg
 from rekindle_crds import Label
 from rekindle_crds.labels import MANAGED_BY_VALUE
 
-METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "100.100.100.200")
+METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "100.100.100.200", "fd00:ec2::254", "fd00:ec2::23")
 """Where clouds give whoever asks the credentials of the node, or of the pod."""
-CLUSTER = ("10.0.0.1", "10.96.0.1", "172.20.0.1", "192.168.0.1")
+CLUSTER = ("10.0.0.1", "10.96.0.1", "172.20.0.1", "192.168.0.1", "198.19.0.1", "fd12:3456::1", "fe80::1")
 S3 = "3.5.140.1"
 PROCESSING = {
     Label.MANAGED_BY.value: MANAGED_BY_VALUE,
@@ -34,7 +34,7 @@ def _outside(policies: list[Json], address: str) -> Iterator[set[int] | None]:
         for rule in policy["spec"].get("egress", []):
             blocks = [each["ipBlock"] for each in rule.get("to", []) if "ipBlock" in each]
             if not rule.get("to") or any(
-                asked in ipaddress.ip_network(block["cidr"])
+                asked in ipaddress.ip_network(block["cidr"])  # an address of the other family is in none
                 and not any(asked in ipaddress.ip_network(each) for each in block.get("except", []))
                 for block in blocks
             ):
@@ -49,8 +49,42 @@ def test_processing_pods_reach_s3_and_names_and_nothing_else(name: str) -> None:
     assert not any(each["spec"].get("ingress") for each in policies)
     assert {443} in list(_outside(policies, S3))
     for address in (*METADATA, *CLUSTER):
-        for ports in _outside(policies, address):
-            assert ports == {53}, address
+        assert not list(_outside(policies, address)), address
+
+
+def test_ipv6_is_open_when_asked_for_and_the_cluster_is_not() -> None:
+    egress = {"workerEgress": {"cidrs": ["0.0.0.0/0", "::/0"]}}
+    policies = _policies(render("staging", merged(OWN, {"networkPolicies": egress})), PROCESSING)
+    assert {443} in list(_outside(policies, "2a05:d07a:a000::1"))
+    assert {443} in list(_outside(policies, S3))
+    for address in (*METADATA, *CLUSTER):
+        assert not list(_outside(policies, address)), address
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_names_are_asked_of_the_cluster_only(name: str) -> None:
+    release = variant(name)
+    for labels in (PROCESSING, *(dict(pod.labels) for pod in release.pods() if pod.owner["kind"] != "Pod")):
+        rules = [rule for each in _policies(release, labels) for rule in each["spec"]["egress"]]
+        (names,) = (rule for rule in rules if {"port": 53, "protocol": "UDP"} in rule["ports"])
+        assert names["to"] == [
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
+            {"ipBlock": {"cidr": "169.254.20.10/32"}},
+        ]
+
+
+def test_the_operator_reaches_the_api_server_where_it_is_said_to_be_and_nothing_else() -> None:
+    where = {"apiServer": {"cidrs": ["203.0.113.7/32"], "ports": [16443]}}
+    release = render("staging", merged(OWN, {"networkPolicies": where}))
+    policies = _policies(release, dict(release.pod("operator").labels))
+    assert list(_outside(policies, "203.0.113.7")) == [{16443}]
+    assert not list(_outside(policies, "203.0.113.8"))
+
+
+def test_ports_for_the_programs_are_not_open_to_processing_pods() -> None:
+    release = render("staging", merged(OWN, {"networkPolicies": {"programPorts": [8443]}}))
+    assert {443, 8443} in list(_outside(_policies(release, dict(release.pod("api").labels)), S3))
+    assert {443, 8443} not in list(_outside(_policies(release, PROCESSING), S3))
 
 
 def test_more_ports_are_open_to_another_s3() -> None:

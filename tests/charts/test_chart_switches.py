@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from tests.charts.rendered import CHART, OWN, merged, render, variant
+from tests.charts.rendered import CHART, NAMESPACE, OWN, merged, render, variant
 
 
 def test_autoscaling_takes_over_the_number_of_web_servers() -> None:
@@ -14,10 +14,11 @@ def test_autoscaling_takes_over_the_number_of_web_servers() -> None:
     assert scaler["spec"]["scaleTargetRef"]["name"] == "rekindle-api"
 
 
-@pytest.mark.parametrize(("component", "replicas"), [("api", 1), ("api", 2), ("operator", 1), ("operator", 2)])
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("component", ["api", "bridge", "operator"])
 def test_a_disruption_budget_never_keeps_a_node_from_being_drained(component: str, replicas: int) -> None:
-    values = {"api": {"replicas": 1, "autoscaling": {"enabled": False}}, "operator": {"replicas": 1}}
-    release = render("prod", merged(OWN, values, {component: {"replicas": replicas}}))
+    values = {"api": {"autoscaling": {"enabled": False}}, **{name: {"replicas": 1} for name in ("bridge", "operator")}}
+    release = render("prod", merged(OWN, values, {"api": {"replicas": 1}}, {component: {"replicas": replicas}}))
     budgets = [each["metadata"]["name"] for each in release.of("PodDisruptionBudget")]
     assert budgets == ([f"rekindle-{component}"] if replicas > 1 else [])
 
@@ -74,10 +75,20 @@ def test_spread_over_zones_and_nodes_is_replaced_when_set() -> None:
     )
 
 
-def test_the_alerts_and_the_dashboard_arrive_as_they_are_in_the_files() -> None:
+def test_the_alerts_are_those_of_the_file_for_the_namespace_and_the_names_of_the_release() -> None:
+    values = merged(OWN, {"monitoring": {"prometheusRule": {"enabled": True}}, "fullnameOverride": "pics"})
+    (rules,) = render("prod", values).of("PrometheusRule")
+    file = (CHART / "files/alerts.yaml").read_text("utf-8")
+    own = file.replace('namespace=~".+"', f'namespace="{NAMESPACE}"').replace(".*rekindle.*-", "pics-")
+    assert rules["spec"] == yaml.safe_load(own)
+    text = yaml.safe_dump(rules["spec"])
+    assert 'job=~"pics-operator"' in text
+    assert '=~".+"' not in text
+
+
+def test_the_dashboard_arrives_as_it_is_in_the_file() -> None:
     release = variant("prod, everything on")
     (rules,) = release.of("PrometheusRule")
-    assert rules["spec"] == yaml.safe_load((CHART / "files/alerts.yaml").read_text("utf-8"))
     dashboard = release.named("ConfigMap", "-dashboard")
     assert list(dashboard["data"].values()) == [(CHART / "files/dashboard.json").read_text("utf-8")]
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"

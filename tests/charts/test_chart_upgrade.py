@@ -198,5 +198,7 @@ def test_one_environment_goes_and_the_other_does_not_notice(
     control_plane.kubectl("delete", "namespace", other.namespace, "--wait=false")
 
 
-def test_the_first_version_stays_as_it_was() -> None:
+def test_the_first_version_stays_as_it_was_and_todays_is_a_later_one() -> None:
     assert hashlib.sha256(FIRST.read_bytes()).hexdigest() == FIRST_DIGEST
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    assert tuple(map(int, about["version"].split("."))) > (0, 1, 0)

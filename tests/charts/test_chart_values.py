@@ -33,6 +33,8 @@ GOOD = (
     "ingress.annotations={nginx.ingress.kubernetes.io/proxy-read-timeout: '3600'}",
     "ingress.host='*.example.com'",
     "networkPolicies.workerEgress.cidrs=['2a05:d018::/36', 3.5.140.0/22]",
+    "commonLabels={cost-centre: photos, example.com/team: memories}",
+    "networkPolicies.dnsTo=[{ipBlock: {cidr: 10.96.0.10/32}}]",
     "plans.free.retention_days=null",
     "stripe.prices.remember=[price_1, price_2]",
     "sweep.schedule='@hourly'",
@@ -52,6 +54,13 @@ TYPOS = {
     "images.api.digest=0f0f": "/images/api/digest",
     "commonLabels.team=7": "/commonLabels/team",
     "commonLabels={'a b': c}": "a b",
+    "commonLabels={app.kubernetes.io/component: web}": "app.kubernetes.io/component",
+    "commonLabels={rekindle.dev/job-kind: RestoreJob}": "rekindle.dev/job-kind",
+    "api.podAnnotations={checksum/config: x}": "checksum/config",
+    "api.podDisruptionBudget.maxUnavailable=0": "/api/podDisruptionBudget/maxUnavailable",
+    "networkPolicies.workerEgress.cidrs=[]": "/networkPolicies/workerEgress/cidrs",
+    "networkPolicies.dnsTo=[]": "/networkPolicies/dnsTo",
+    "networkPolicies.apiServer.cidrs=[]": "/networkPolicies/apiServer/cidrs",
     "fullnameOverride=Photos": "/fullnameOverride",
     "database.poolSize=ten": "/database/poolSize",
     "database.rootCert=rds-ca": "/database/rootCert",
@@ -160,7 +169,8 @@ def _disagreements(values: dict[str, Any], schema: dict[str, Any], path: str = "
 
 
 def test_the_schema_knows_every_value_and_no_other() -> None:
-    assert set(_disagreements(DEFAULTS, SCHEMA)) == {"global"}
+    # What a chart above this one gives it.
+    assert set(_disagreements(DEFAULTS, SCHEMA)) == {"enabled", "global"}
 
 
 def test_every_map_of_the_schema_says_what_it_may_hold() -> None:

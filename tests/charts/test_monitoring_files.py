@@ -12,6 +12,7 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
+from rekindle_api.bridge.metrics import Metrics as BridgeMetrics
 from rekindle_crds import Phase, Reason
 from rekindle_operator.core.kinds import KINDS
 
@@ -23,8 +24,10 @@ RULES: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in gr
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 PAGE = (ROOT / "docs/operating.md").read_text("utf-8")
 
-OTHERS = {"up": {"job", "instance", "namespace"}}
-"""Metrics that Prometheus makes itself, with their labels."""
+OTHERS = {"up": {"job", "instance", "namespace"}, "kube_job_status_failed": {"job_name", "namespace"}}
+"""Metrics that Prometheus and kube-state-metrics make, with their labels."""
+BRIDGE = {sample.name: set(sample.labels) for family in BridgeMetrics().registry.collect() for sample in family.samples}
+"""Metrics of a bridge that has just started, with their labels."""
 TARGET = {"job", "instance", "namespace", "pod"}
 """Labels that Prometheus gives to whatever it scrapes."""
 VALUES: dict[str, set[str]] = {
@@ -164,7 +167,7 @@ def labels(exposed: dict[str, Metric]) -> dict[str, set[str]]:
 @pytest.mark.stack
 @pytest.mark.usefixtures("process_node")
 def test_everything_that_dashboard_alerts_and_page_name_is_exposed_by_a_running_operator(labels, exposed):
-    known = labels | OTHERS
+    known = labels | OTHERS | BRIDGE
     for expression in EXPRESSIONS:
         named = {selector.name for selector in selectors(expression)}
         assert named <= set(known), expression

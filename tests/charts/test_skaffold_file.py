@@ -1,9 +1,8 @@
-"""skaffold.yaml against what it names: the Dockerfile's targets, the chart's values and Services, files of the source."""
+"""skaffold.yaml against what it names: targets of the Dockerfile, values and Services of the chart, the source."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -23,15 +22,23 @@ def _release(pipeline: Json) -> Json:
 
 def _rendered(pipeline: Json) -> Release:
     """What the pipeline installs, with images by their names in skaffold.yaml."""
-    release, values = _release(pipeline), Json()
+    release = _release(pipeline)
+    # Where one's own values name a registry, too.
+    values: Json = {"image": {"registry": "registry.example.com/rekindle"}} if "setValues" in release else {}
+    for key, value in release.get("setValues", {}).items():
+        values = merged(values, _nested(key, value))
     for key, template in release["setValueTemplates"].items():
         what, image = REFERENCE.fullmatch(template).groups()  # type: ignore[union-attr]
-        value: Any = {"REPO": image.replace("_", "-"), "TAG": "built", "DIGEST": DIGEST}[what]
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        values = merged(values, value)
+        value = {"REPO": image.replace("_", "-"), "TAG": "built", "DIGEST": DIGEST}[what]
+        values = merged(values, _nested(key, value))
     file = Path(release["valuesFiles"][0]).name
     return render(file, values if file == "values-dev.yaml" else merged(OWN, values))
+
+
+def _nested(key: str, value: str) -> Json:
+    """What `--set key=value` means."""
+    first, _, rest = key.partition(".")
+    return {first: _nested(rest, value) if rest else value}
 
 
 def _images(release: Release) -> Iterator[str]:

@@ -64,7 +64,6 @@ class Release:
             self.name,
             "--namespace",
             self.namespace,
-            "--logs",
             kubeconfig=self._cluster.control_plane.kubeconfig,
         )
 

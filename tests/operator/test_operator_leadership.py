@@ -196,6 +196,20 @@ def test_a_leader_that_is_asked_to_stop_hands_over(api, operators, eventually):
 
 
 @pytest.mark.stack
+@pytest.mark.parametrize("before", [None, {"spec": {}}], ids=["new", "from before"])
+def test_the_lease_goes_with_the_service_account_of_the_operator(api, operators, before):
+    api.create("serviceaccounts", {"metadata": {"name": "installed"}})
+    if before is not None:
+        api.create("leases", {"metadata": {"name": LEASE}, **before})
+    operator = operators("only", service_account="installed")
+    [owner] = api.get("leases", LEASE)["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("ServiceAccount", "installed")
+    operator.stop()
+    api.delete("serviceaccounts", "installed")
+    api.until_gone("leases", LEASE)
+
+
+@pytest.mark.stack
 def test_a_write_under_way_ends_before_the_lease_is_given_back(api, proxy, operators, eventually):
     def patches(request: web.Request) -> bool:
         return request.method == "PATCH"

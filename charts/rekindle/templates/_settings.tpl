@@ -131,6 +131,37 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{/* Pods of a component on different nodes where that is possible; call with (list $ "component"). */}}
+{{- define "rekindle.nodeSpread" -}}
+topologySpreadConstraints:
+  - topologyKey: kubernetes.io/hostname
+    maxSkew: 1
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "rekindle.selector" . | nindent 8 }}
+{{- end }}
+
+{{/* Keeps pods of a component up while nodes are drained; call with (list $ "component" replicas). */}}
+{{- define "rekindle.podDisruptionBudget" -}}
+{{- $root := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $budget := (index $root.Values $component).podDisruptionBudget -}}
+{{- if and $budget.enabled (ge (int (index . 2)) 2) -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "rekindle.fullname" $root }}-{{ $component }}
+  namespace: {{ $root.Release.Namespace }}
+  labels: {{- include "rekindle.labels" (list $root $component) | nindent 4 }}
+spec:
+  maxUnavailable: {{ $budget.maxUnavailable }}
+  # A pod that is not ready holds up no drain.
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels: {{- include "rekindle.selector" (list $root $component) | nindent 6 }}
+{{- end }}
+{{- end }}
+
 {{/* A service account; call with (list $ "component" annotations). Tokens are mounted by pods that need one. */}}
 {{- define "rekindle.serviceAccountObject" -}}
 {{- $root := index . 0 -}}

@@ -1,18 +1,20 @@
 {{/* Rules that several policies have. */}}
 
-{{/* Names are asked of whatever serves them in the cluster, wherever it runs. */}}
 {{- define "rekindle.egressNames" -}}
 - ports:
     - {port: 53, protocol: UDP}
     - {port: 53, protocol: TCP}
+  to: {{- toYaml .Values.networkPolicies.dnsTo | nindent 4 }}
 {{- end }}
 
 {{/* Providers on 443, an S3 of one's own on its port, and what belongs to this release. */}}
 {{- define "rekindle.egressProviders" -}}
 - ports:
     - {port: 443, protocol: TCP}
-    {{- range .Values.networkPolicies.workerEgress.ports }}
+    {{- with .Values.networkPolicies }}
+    {{- range concat (default list .workerEgress.ports) (default list .programPorts) | uniq }}
     - {port: {{ . }}, protocol: TCP}
+    {{- end }}
     {{- end }}
 {{- if .Values.tryout.enabled }}
 - to:
@@ -21,11 +23,17 @@
 {{- end }}
 {{- end }}
 
-{{/* The API server: its Service answers on 443, the server itself mostly on 6443. */}}
 {{- define "rekindle.egressApiServer" -}}
+{{- with .Values.networkPolicies.apiServer -}}
 - ports:
-    - {port: 443, protocol: TCP}
-    - {port: 6443, protocol: TCP}
+    {{- range .ports }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+  to:
+    {{- range .cidrs }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Who may come in on a port: these namespaces, all when none is named, and `helm test`; call with (list $ port namespaces). */}}
