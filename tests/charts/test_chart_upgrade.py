@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from tests.charts.rendered import CHART, Json, Release, merged, selects
+from tests.charts.rendered import CHART, OWN, Json, Release, merged, selects
 from tests.charts.running import Programs, Surroundings
 
 from rekindle_crds import Label
@@ -188,8 +188,7 @@ def test_one_environment_goes_and_the_other_does_not_notice(
     control_plane.create_namespace(other.namespace)
     development, staging = Installed(around), Installed(other)
     waiting = dict.fromkeys(("api", "bridge", "sweep", "operator"), NOWHERE)
-    own = {"existingSecret": "staging", "s3": {"bucket": "staging"}, "supabase": {"url": "https://staging.supabase.co"}}
-    staging.helm("install", "rekindle", CHART, f"--values={CHART / 'values-staging.yaml'}", values=merged(waiting, own))
+    staging.helm("install", "rekindle", CHART, f"--values={CHART / 'values-staging.yaml'}", values=merged(OWN, waiting))
     before = staging.uids()
     development.helm("install", "rekindle", CHART, f"--values={CHART / 'values-dev.yaml'}", values=waiting)
     development.helm("uninstall", "rekindle", "--wait")

