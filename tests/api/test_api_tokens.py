@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,12 @@ async def test_a_signed_up_user_is_known_from_the_first_call(api: "Api") -> None
 
     assert {reply.status_code for reply in replies} == {200}
     assert api.rows("SELECT supabase_user_id::text, email, status FROM users") == [(session.user_id, email, "active")]
+
+
+async def test_a_token_whose_times_have_fractions_is_good(api: "Api") -> None:
+    now = time.time()
+
+    assert await _status(api, api.issuer.access_token(iat=now - 1.5, exp=now + 600.5)) == 200
 
 
 async def test_a_request_without_a_token_is_told_to_bring_one(api: "Api") -> None:

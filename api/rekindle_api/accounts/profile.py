@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rekindle_api.accounts.replies import Profile
 from rekindle_api.accounts.requests import ProfileUpdate
 from rekindle_api.audit.repository import AuditRepository
+from rekindle_api.auth.dependencies import refuse_closed
 from rekindle_api.credits.service import ensure_account, spendable
 from rekindle_api.photos.quota import used_bytes
 from rekindle_api.settings import PlanSettings, Tier
@@ -45,8 +46,14 @@ def percentage(used: int, limit: int) -> float:
 
 
 async def change_profile(session: AsyncSession, user: User, update: ProfileUpdate) -> User:
-    """Change what the owner may change; from then on Supabase's names and picture are not taken over."""
+    """Change what the owner may change; from then on Supabase's names and picture are not taken over.
+
+    Raises:
+        AccountClosedError: the account was closed meanwhile.
+    """
     if not (columns := update.columns()):
         return user
+    # Looked at again under the lock: a tombstone must stay without personal data.
+    refuse_closed(await UserRepository(session).get(user.id, lock=True) or user)
     await AuditRepository(session).record("account.profile_changed", user.id, user.id)
     return await UserRepository(session).change(user.id, {**columns, "profile_changed_at": datetime.now(UTC)})

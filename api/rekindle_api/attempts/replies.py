@@ -13,6 +13,10 @@ from rekindle_api.storage import Download
 
 PENDING_KEY = "pending"
 FAILED_KEY = "failed"
+_UNFULFILLED = (
+    "What could not be done, by the names that the resource has for it: `colorize` for colour, `prompt` for wishes in "
+    "words."
+)
 
 
 class Progress(BaseModel):
@@ -36,7 +40,7 @@ class ResultReply(BaseModel):
     preview_url: str | None = None
     thumbnail_url: str | None = None
     warnings: list[str] = []
-    unfulfilled: list[str] = Field(default=[], description="Names of the wishes that could not be done.")
+    unfulfilled: list[str] = Field(default=[], description=_UNFULFILLED)
     watermarked: bool = Field(default=False, description="Whether the addresses lead to copies under a watermark.")
     credits_charged: int | None = Field(default=None, description="What it has cost: known when it has ended.")
 
@@ -73,7 +77,7 @@ class AnimationAttemptReply(BaseModel):
     finished_at: datetime | None = None
     expires_at: datetime | None = Field(default=None, description="When it is deleted; it is kept for good when null.")
     warnings: list[str] = []
-    unfulfilled: list[str] = Field(default=[], description="Names of the wishes that could not be done.")
+    unfulfilled: list[str] = Field(default=[], description=_UNFULFILLED)
     watermarked: bool = Field(default=False, description="Whether the addresses lead to copies under a watermark.")
     credits_charged: int | None = Field(default=None, description="What it has cost: known when it has ended.")
 

@@ -26,6 +26,7 @@ from rekindle_api.problems import raises
 from rekindle_api.problems.common import DatabaseUnavailableError
 from rekindle_api.settings import Plan, PlanSettings
 from rekindle_api.users.applying import apply_record
+from rekindle_api.users.changes import Action
 from rekindle_api.users.directory import Directory, DirectoryUnavailableError
 from rekindle_api.users.models import AccountStatus, User
 from rekindle_api.users.repository import UserRepository
@@ -104,15 +105,20 @@ AnyCaller = Annotated[Caller, Depends(find_caller)]
 
 
 async def record_of(request: Request, user: User) -> SupabaseUser | None:
-    """Return what Supabase's admin API says of an account; None when it says nothing now."""
+    """Return what Supabase's admin API says of an account: one that is gone is marked as deleted.
+
+    Returns:
+        None if it says nothing now, which is no reason to end an account.
+    """
     directory: Directory | None = request.app.state.directory
     if directory is None:
         return None
     try:
-        return await directory.find(user.supabase_user_id)
+        record = await directory.find(user.supabase_user_id)
     except DirectoryUnavailableError as error:
         _log.warning("an account is taken over without Supabase's word", extra={"user": user.id, "error": error.cause})
         return None
+    return record or SupabaseUser(id=user.supabase_user_id, deleted_at=datetime.now(UTC))
 
 
 async def _introduced(request: Request, user: User) -> User:
@@ -120,7 +126,10 @@ async def _introduced(request: Request, user: User) -> User:
     if (record := await record_of(request, user)) is None:
         return user
     async with database_of(request).transaction() as session:
-        return (await apply_record(session, record)).user or user
+        applied = await apply_record(session, record)
+        if applied.action is Action.DELETED:
+            await AuditRepository(session).record("account.deleted", None, user.id, wanted_by="supabase")
+    return applied.user or user
 
 
 @raises(*ACCOUNT_CLOSED)

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 from jwt import PyJWK
@@ -78,7 +79,7 @@ class TokenVerifier:
         await self._keys.close()
 
 
-def _claims(payload: dict[str, object]) -> Claims:
+def _claims(payload: dict[str, Any]) -> Claims:
     if payload.get("role") != "authenticated":
         raise InvalidTokenError("The token is a service key, not a user's.")
     if payload.get("is_anonymous"):
@@ -88,5 +89,5 @@ def _claims(payload: dict[str, object]) -> Claims:
     except ValueError as error:
         raise InvalidTokenError("The access token names no user.") from error
     email = payload.get("email")
-    # PyJWT has checked that exp is a number.
-    return Claims(user_id, email if isinstance(email, str) and email else None, int(str(payload["exp"])))
+    # PyJWT has checked that exp is a number, which may have a fraction.
+    return Claims(user_id, email if isinstance(email, str) and email else None, int(payload["exp"]))

@@ -57,6 +57,7 @@ class Comparison:
             "checkouts": self._checkouts,
             "returns": self._returns,
             "superfluous": self._superfluous,
+            "late": self._late,
             "leaving": self._leaving,
             "events": self._forget_events,
         }
@@ -158,6 +159,13 @@ class Comparison:
             owing = await BillingRepository(session).not_paid_back()
         for subscription_id in owing:
             await self._mend(subscription_id, pay_back(self._billing, subscription_id))
+
+    async def _late(self) -> None:
+        """Pay back what was paid for accounts that were gone."""
+        async with self._billing.database.transaction() as session:
+            late = await BillingRepository(session).paid_too_late()
+        for invoice_id in late:
+            await self._mend(invoice_id, apply_invoice(self._billing, invoice_id))
 
     async def _leaving(self) -> None:
         """End what still bills users who want to go."""

@@ -90,7 +90,8 @@ class InvoiceCredits:
     credits: int
     """To be granted, or with a minus taken back."""
     period_end: datetime
-    tier: Tier
+    tier: Tier | None
+    """What was charged for; None when money was only given back."""
 
 
 def credits_of_invoice(
@@ -106,14 +107,18 @@ def credits_of_invoice(
         None if no line is for a subscription.
     """
     total, latest = Fraction(0), None
+    rank: tuple[bool, datetime] | None = None
     for line in lines:
         if not line.of_subscription or line.price is None:
             continue
         tier = tier_of(line.price)
         share = _share(line.period_start, line.period_end) if line.proration else Fraction(1)
         total += share * credits_of[tier] * (-1 if line.amount < 0 else 1)
-        if line.amount >= 0 and (latest is None or line.period_end >= latest.period_end):
-            latest = InvoiceCredits(0, line.period_end, tier)
+        # What was charged for says more than what was given back; but it may be that there is only the latter.
+        charged = line.amount >= 0
+        if rank is None or (charged, line.period_end) >= rank:
+            rank = (charged, line.period_end)
+            latest = InvoiceCredits(0, line.period_end, tier if charged else None)
     return None if latest is None else InvoiceCredits(_rounded(total), latest.period_end, latest.tier)
 
 

@@ -49,10 +49,15 @@ async def apply_invoice(billing: Billing, invoice_id: str) -> str:
             return "unpaid"
         subscription = await BillingRepository(session).subscription(remote.subscription) or subscription
         superseded = subscription.superseded
-        new = await _record_invoice(billing, session, subscription.user_id, remote, superseded=superseded)
+        late = _came_too_late(remote, await BillingRepository(session).user(subscription.user_id))
+        counts = not (superseded or late)
+        new = await _record_invoice(billing, session, subscription.user_id, remote, counts=counts)
         at_commit(session, Commit.INVOICE_APPLIED)
     if superseded:
         await pay_back(billing, subscription.id)
+    elif late and remote.payment_intent is not None:
+        # This invoice alone: those before it were paid for an account that was there.
+        await billing.stripe.refund(remote.payment_intent, {"reason": "account deleted"})
     if remote.payment_intent is not None:
         await apply_returns(billing, remote.payment_intent)
     return "paid" if new else "known"
@@ -74,11 +79,17 @@ async def _apply_earlier(billing: Billing, remote: RemoteInvoice) -> None:
             await apply_invoice(billing, invoice_id)
 
 
+def _came_too_late(remote: RemoteInvoice, user: User | None) -> bool:
+    """Tell whether an invoice was paid when the account was gone: until the sweep ends it, a subscription renews."""
+    return user is not None and user.deleted_at is not None and (remote.paid_at or remote.created) > user.deleted_at
+
+
 async def _record_invoice(
-    billing: Billing, session: AsyncSession, user_id: uuid.UUID, remote: RemoteInvoice, *, superseded: bool
+    billing: Billing, session: AsyncSession, user_id: uuid.UUID, remote: RemoteInvoice, *, counts: bool
 ) -> bool:
+    """Record a paid invoice, and change the credits by what it is for if it counts; tell whether it is new."""
     due = _due(billing, remote)
-    amount = 0 if due is None or superseded else due.credits
+    amount = due.credits if due is not None and counts else 0
     description = _description(due, amount)
     rows = BillingRepository(session)
     new = await rows.add_payment(
@@ -108,7 +119,7 @@ async def _record_invoice(
 
 
 def _description(due: InvoiceCredits | None, amount: int) -> str:
-    if due is None:
+    if due is None or due.tier is None:
         return "Subscription"
     name = due.tier.capitalize()
     return f"Changed to {name}" if amount < 0 else f"{name} subscription"

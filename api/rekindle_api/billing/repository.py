@@ -94,6 +94,20 @@ class BillingRepository:
         )
         return list(found)
 
+    async def paid_too_late(self) -> list[str]:
+        """Return the invoices that were paid for an account that was gone, and of which some was not paid back."""
+        found = await self._session.scalars(
+            select(Payment.id)
+            .join(User, User.id == Payment.user_id)
+            .where(
+                Payment.subscription_id.is_not(None),
+                Payment.paid_at > User.deleted_at,
+                Payment.amount_refunded < Payment.amount,
+            )
+            .order_by(Payment.paid_at)
+        )
+        return list(found)
+
     async def leaving(self) -> list[uuid.UUID]:
         """Return the users who want to go, or are gone, and have a subscription that still bills them."""
         found = await self._session.scalars(

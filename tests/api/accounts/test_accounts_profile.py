@@ -1,16 +1,19 @@
 """An account as its owner sees it, and how it comes over from Supabase."""
 
 import asyncio
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psycopg
 import pytest
 from tests.api.accounts.hooks import account_row
 
 if TYPE_CHECKING:
     from tests.api.accounts.conftest import Send, SignUp
-    from tests.api.conftest import Account, Api, PhotoMaker, StartApi
+    from tests.api.conftest import Account, Api, PhotoMaker, Soon, StartApi
 
+    from rekindle_api.users.directory import SupabaseDirectory
     from rekindle_dev.issuer import TokenIssuer
 
 pytestmark = pytest.mark.stack
@@ -54,6 +57,51 @@ async def test_without_supabases_word_the_first_call_works_too(
     assert (profile["email_verified"], profile["total_credits"]) == (False, 0)
 
 
+async def test_whoever_supabase_does_not_know_any_more_gets_no_account(
+    joined: "Api", sign_up: "SignUp", admin: "SupabaseDirectory"
+) -> None:
+    newcomer = await sign_up(joined)
+    await admin.delete(uuid.UUID(newcomer.id))
+
+    replies = [await newcomer.http.get(ME), await newcomer.http.post(SYNC)]
+
+    assert [(reply.status_code, reply.json()["code"]) for reply in replies] == [(403, "account_deleted")] * 2
+    assert joined.rows("SELECT status, email FROM users") == [("deleted", None)]
+    actions = [action for (action,) in joined.rows("SELECT action FROM audit_logs ORDER BY id")]
+    assert actions == ["account.created", "account.deleted"]
+
+
+async def test_a_sync_ends_an_account_that_supabase_does_not_know_any_more(
+    joined: "Api", sign_up: "SignUp", admin: "SupabaseDirectory", photo_bytes: "PhotoMaker"
+) -> None:
+    newcomer = await sign_up(joined)
+    files = {"file": ("file-upload-1.jpg", photo_bytes(), "image/jpeg")}
+    assert (await newcomer.http.post("/api/v1/photos/upload", files=files)).status_code == 201
+    await admin.delete(uuid.UUID(newcomer.id))
+
+    reply = await newcomer.http.post(SYNC)
+
+    assert (reply.status_code, reply.json()["code"]) == (403, "account_deleted")
+    assert joined.rows("SELECT status, email FROM users") == [("deleted", None)]
+    assert joined.rows("SELECT count(*) FROM photos WHERE deleted_at IS NULL") == [(0,)]
+
+
+async def test_a_sync_ends_nothing_while_supabase_is_silent(
+    start_api: "StartApi", sign_up: "SignUp", project: "TokenIssuer"
+) -> None:
+    key = project.secret_key
+    api = await start_api(supabase_url=project.url, supabase_service_key=key, supabase_timeout_seconds=0.2)
+    newcomer = await sign_up(api)
+    assert (await newcomer.http.get(ME)).status_code == 200
+    project.pause()
+    try:
+        reply = await newcomer.http.post(SYNC)
+    finally:
+        project.resume()
+
+    assert (reply.status_code, reply.json()["account_status"]) == (200, "active")
+
+
 async def test_a_sync_brings_what_was_lost(joined: "Api", sign_up: "SignUp", project: "TokenIssuer") -> None:
     newcomer = await sign_up(joined)
     first = await newcomer.http.post(SYNC)
@@ -88,6 +136,20 @@ async def test_names_changed_here_outlast_supabases(hooked: "Api", send: "Send")
     assert changed.json()["full_name"] == "Ada O'Neill-Smith"
     profile = (await account.http.get(ME)).json()
     assert (profile["full_name"], profile["email"]) == ("Ada O'Neill-Smith", "new@example.com")
+
+
+async def test_no_name_is_written_onto_an_account_that_is_being_deleted(
+    api: "Api", account: "Account", soon: "Soon"
+) -> None:
+    await account.http.get(ME)
+    with psycopg.connect(api.database_url) as deletion:
+        deletion.execute("UPDATE users SET status = 'deleted', deleted_at = now(), email = NULL")
+        change = asyncio.create_task(account.http.put(ME, json={"first_name": "Ada"}))
+        await soon(lambda: api.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+    reply = await change
+    assert (reply.status_code, reply.json()["code"]) == (403, "account_deleted")
+    assert api.rows("SELECT first_name, profile_changed_at FROM users") == [(None, None)]
 
 
 @pytest.mark.parametrize(

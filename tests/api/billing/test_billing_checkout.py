@@ -199,10 +199,47 @@ async def test_whoever_wants_to_go_is_not_billed_again_and_whoever_is_gone_not_a
 async def test_a_page_of_whoever_goes_cannot_be_paid_any_more(shop: Shop):
     buyer = await shop.buyer()
     page = await shop.checkout(buyer, tier="remember")
+    user_id = shop.user_id(buyer)
+    shop.api.rows("UPDATE users SET status = 'deletion_requested' WHERE id = %s", user_id)
+
+    assert await cancel_for_deletion(shop.billing, user_id)
+
+    assert shop.stripe.account.get("checkout.session", page)["status"] == "expired"
+
+
+async def test_whoever_took_the_deletion_back_meanwhile_keeps_subscription_and_page(shop: Shop):
+    buyer = await shop.buyer()
+    session = await shop.buy(buyer, tier="remember")
+    await shop.deliver()
+    page = await shop.checkout(buyer, pack="small")
 
     assert await cancel_for_deletion(shop.billing, shop.user_id(buyer))
 
-    assert shop.stripe.account.get("checkout.session", page)["status"] == "expired"
+    assert shop.stripe.account.get("checkout.session", page)["status"] == "open"
+    subscription = shop.stripe.account.get("subscription", session["subscription"])
+    assert (subscription["status"], subscription["cancel_at_period_end"]) == ("active", False)
+
+
+async def test_whoever_takes_the_deletion_back_while_a_page_is_closed_keeps_the_subscription(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    buyer = await shop.buyer()
+    session = await shop.buy(buyer, tier="remember")
+    await shop.deliver()
+    await shop.checkout(buyer, pack="small")
+    user_id = shop.user_id(buyer)
+    shop.api.rows("UPDATE users SET status = 'deletion_requested' WHERE id = %s", user_id)
+    close = shop.stripe.account.expire_session
+
+    def change_ones_mind(session_id: str) -> dict[str, Any]:
+        shop.api.rows("UPDATE users SET status = 'active' WHERE id = %s", user_id)
+        return close(session_id)
+
+    monkeypatch.setattr(shop.stripe.account, "expire_session", change_ones_mind)
+
+    assert await cancel_for_deletion(shop.billing, user_id)
+
+    assert not shop.stripe.account.get("subscription", session["subscription"])["cancel_at_period_end"]
 
 
 @pytest.mark.parametrize("wanted", [{"pack": "small"}, {"tier": "remember"}])
@@ -222,6 +259,45 @@ async def test_what_is_paid_for_an_account_that_is_gone_is_paid_back(shop: Shop,
     assert amount == refunded > 0
     assert await shop.spendable(buyer) == 0
     assert all(each["status"] == "canceled" for each in shop.stripe.account.all("subscription"))
+
+
+async def test_a_month_that_is_paid_after_the_account_ended_is_paid_back_and_those_before_are_not(shop: Shop):
+    buyer = await shop.buyer()
+    session = await shop.buy(buyer, tier="remember")
+    await shop.deliver()
+    user_id = shop.user_id(buyer)
+    shop.api.rows("UPDATE users SET status = 'deleted', deleted_at = now() WHERE id = %s", user_id)
+    shop.stripe.account.renew(session["subscription"])
+
+    events = shop.news()
+    for _ in range(2):
+        await shop.deliver(events)
+    assert (await shop.compare()).failures == 0
+
+    paid = "SELECT amount, amount_refunded, credits FROM payments WHERE user_id = %s ORDER BY paid_at"
+    assert shop.api.rows(paid, user_id) == [(999, 0, 25), (999, 999, 0)]
+    assert [refund["amount"] for refund in shop.stripe.account.all("refund")] == [999]
+    assert await shop.spendable(buyer) == 25
+
+
+async def test_a_month_paid_too_late_is_paid_back_by_the_comparison_when_the_bank_held_it_before(shop: Shop):
+    buyer = await shop.buyer()
+    session = await shop.buy(buyer, tier="remember")
+    await shop.deliver()
+    user_id = shop.user_id(buyer)
+    shop.api.rows("UPDATE users SET status = 'deleted', deleted_at = now() WHERE id = %s", user_id)
+    invoice = shop.stripe.account.renew(session["subscription"])
+    assert invoice is not None
+    dispute = shop.stripe.account.dispute(invoice["_payments"][0]["payment"]["payment_intent"])
+    await shop.deliver()
+    assert list(shop.stripe.account.all("refund")) == []
+    shop.stripe.account.decide(dispute["id"], won=True)
+
+    for _ in range(2):
+        assert (await shop.compare()).failures == 0
+
+    assert [refund["amount"] for refund in shop.stripe.account.all("refund")] == [999]
+    assert await shop.spendable(buyer) == 25
 
 
 async def test_what_was_bought_before_the_account_ended_is_not_paid_back_when_its_event_comes_again(shop: Shop):

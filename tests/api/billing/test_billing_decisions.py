@@ -97,12 +97,29 @@ def change(before: str, after: str, share: float) -> list[InvoiceLine]:
         (change("price_f", "price_r", 0.5), -63),
         ([line("price_f", 3999), *change("price_r", "price_f", 0.2)], 175),
         ([line("price_r", 999), line("price_other", 500, subscription=False)], 25),
+        ([line("price_f", -100, share=0.5, proration=True)], -75),
+        ([line("price_f", -100, share=0.5, proration=True), line("price_other", 500, subscription=False)], -75),
     ],
 )
 def test_an_invoice_gives_whole_months_whole_and_parts_in_proportion(lines: list[InvoiceLine], credits_: int):
     found = credits_of_invoice(lines, TIERS.__getitem__, CREDITS)
     assert found is not None
     assert found.credits == credits_
+
+
+@pytest.mark.parametrize(
+    ("lines", "tier"),
+    [
+        (change("price_r", "price_f", 0.5), Tier.FOREVER),
+        ([*reversed(change("price_r", "price_f", 0.5))], Tier.FOREVER),
+        ([line("price_r", -100, proration=True), line("price_f", 200, share=0.5)], Tier.FOREVER),
+        ([line("price_r", -100, proration=True)], None),
+    ],
+)
+def test_an_invoice_is_for_what_it_charges_and_not_for_what_it_gives_back(lines: list[InvoiceLine], tier: Tier | None):
+    found = credits_of_invoice(lines, TIERS.__getitem__, CREDITS)
+    assert found is not None
+    assert found.tier == tier
 
 
 def test_an_invoice_for_no_subscription_gives_nothing():
