@@ -22,6 +22,30 @@ CREDENTIALS = "s3-credentials"
 WORKER_IMAGE = "rekindle-worker:dev"
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what these tests run and the cache lacks: no test's limit of time is meant for that."""
+    from rekindle_dev import helm
+    from rekindle_dev.controlplane.build import BuildError, built, cache_directory
+    from rekindle_dev.controlplane.programs import PlainReport, find_programs
+    from rekindle_dev.controlplane.toolchain import ToolchainError
+    from rekindle_dev.stripe_mock.service import PROGRAM
+
+    if session.config.option.collectonly:
+        return
+    fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    folders = {item.path.parent.name for item in session.items}
+    try:
+        with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            if fixtures & {"control_plane", "stack"} or "dev" in folders:
+                find_programs(PlainReport(), say=print)
+            if "stripe_mock" in fixtures:
+                built(PROGRAM, cache_directory(), PlainReport("stripe-mock"))
+            if folders & {"charts", "dev", "docs"}:
+                helm.helm_binary()
+    except (BuildError, ToolchainError) as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[PostgreSQL]":
     """A PostgreSQL server; see `database_url` for a database of one's own."""

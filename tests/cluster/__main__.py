@@ -6,7 +6,9 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from subprocess import TimeoutExpired
 
+from httpx import HTTPError
 from tests.cluster.journey import Journey, StepError
 
 from rekindle_dev.cluster import requirements
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         journey.upgrade,
         journey.sweep,
         journey.compare_rights,
+        journey.develop,
         journey.uninstall,
     ]
     began = time.monotonic()
@@ -41,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         requirements.check()
         for step in steps:
             _take(step)
-    except (BuildError, HelmError, OSError, PartError, StepError, ToolchainError, VisitError) as error:
+    except (
+        BuildError, HelmError, HTTPError, OSError, PartError, StepError, TimeoutExpired, ToolchainError, VisitError,
+    ) as error:  # fmt: skip
         print(f"FAILED: {type(error).__name__}: {error}\nLogs are in {directory}", flush=True)
         if options.keep:
             input("The node is kept until Enter. ")

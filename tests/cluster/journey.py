@@ -4,6 +4,7 @@ import io
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import av
@@ -16,11 +17,16 @@ from tests.e2e.photos import damaged_photo
 from rekindle_dev import helm
 from rekindle_dev.cluster import Cluster
 from rekindle_dev.controlplane import audit
-from rekindle_dev.images.building import TARGETS, build, make_base, size_bytes
+from rekindle_dev.images.building import LIVE, TARGETS, build, make_base, size_bytes
 from rekindle_dev.visitor import Visitor, fetch
 
 FIRST, SECOND = "e2e-1", "e2e-2"
 SOURCE = Path(__file__).parents[2]
+_PROGRAMS = {
+    "api": "api/rekindle_api/cli.py",
+    "bridge": "api/rekindle_api/cli.py",
+    "operator": "operator/rekindle_operator/cli.py",
+}
 # Rights that no step has occasion to use; tests/charts drives the rare ways on which they are.
 _RARE_SECONDS = 180.0
 
@@ -45,11 +51,12 @@ class Journey:
     def build_images(self) -> None:
         """Build every image, on a base of this machine's own."""
         base = make_base(self.directory)
-        for target in TARGETS:
+        for target in (*TARGETS, *LIVE):
             archive = self.directory / f"{target}.tar"
             name = build(target, source=SOURCE, base=base, tag=FIRST, archive=archive)
-            over = (size_bytes(name) - size_bytes(base)) / 1e6
-            self.figures[f"image {target}, over its base"] = f"{over:.0f} MB"
+            if target in TARGETS:
+                over = (size_bytes(name) - size_bytes(base)) / 1e6
+                self.figures[f"image {target}, over its base"] = f"{over:.0f} MB"
 
     def start_node(self) -> None:
         """Start Kubernetes, give the node the images under two tags, and install the custom resources."""
@@ -57,6 +64,8 @@ class Journey:
         for target in TARGETS:
             self.cluster.load(self.directory / f"{target}.tar")
             self.cluster.tag(f"localhost/rekindle-{target}:{FIRST}", f"localhost/rekindle-{target}:{SECOND}")
+        for target in LIVE:
+            self.cluster.load(self.directory / f"{target}.tar")
         helm.run("install", "rekindle-crds", CHARTS / "rekindle-crds", kubeconfig=self._kubeconfig)
 
     def install(self) -> None:
@@ -146,6 +155,18 @@ class Journey:
         _demand(bool(comparison.used), "the audit log tells of nothing")
         self._say(f"granted and not used here: {', '.join(map(str, comparison.unused)) or 'nothing'}")
 
+    def develop(self) -> None:
+        """What `skaffold dev` relies on: a file that is copied into a running container starts its program again."""
+        live = [f"images.{program}.repository=rekindle-{program}-live" for program in ("api", "operator")]
+        self.dev.upgrade(FIRST, *live, "operator.replicas=1")
+        for component, source in _PROGRAMS.items():
+            mark = f"{component} was changed while it ran"
+            changed = f"import sys\n\nsys.stderr.write({mark + chr(10)!r})\n" + (SOURCE / source).read_text("utf-8")
+            pod = self.dev.copy_into(component, f"/tmp/live/{source.partition('/')[2]}", changed)
+            log = partial(self.dev.kubectl, "logs", pod, "-c", component)
+            self._until(partial(_says, log, mark), f"the {component} takes what was changed", log)
+        self.dev.kubectl("rollout", "status", "deployment", "--timeout=120s")
+
     def uninstall(self) -> None:
         """Results and custom resources stay; nothing else of the release does, and the other environment works on."""
         jobs = {f"restorejob.rekindle.dev/{job['metadata']['name']}" for job in self.dev.items("restorejobs")}
@@ -198,6 +219,10 @@ def _restored(visitor: Visitor, photo: bytes) -> tuple[str, str]:
     attempt_id = visitor.restore(photo_id)
     visitor.follow_restoration(photo_id, attempt_id, _quiet)
     return photo_id, attempt_id
+
+
+def _says(log: Callable[[], str], mark: str) -> bool:
+    return mark in log()
 
 
 def _quiet(_percent: int, _stage: str) -> None:

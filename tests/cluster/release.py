@@ -1,8 +1,11 @@
 """A release of the chart in a namespace of its own, what it needs, and users who reach it through port-forwards."""
 
 import base64
+import io
 import json
 import os
+import secrets
+import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -100,10 +103,24 @@ class Release:
             self._make_secret(self._providers.secret(self._cluster.control_plane))
         self._helm("install", *self._values(), "--wait", f"--timeout={WAIT_SECONDS}s")
 
-    def upgrade(self, tag: str) -> None:
-        """Go over to other images."""
+    def upgrade(self, tag: str, *settings: str) -> None:
+        """Go over to other images, with more settings as after `--set`."""
         self._tag = tag
-        self._helm("upgrade", *self._values(), "--wait", f"--timeout={WAIT_SECONDS}s")
+        more = [f"--set={setting}" for setting in settings]
+        self._helm("upgrade", *self._values(), *more, "--wait", f"--timeout={WAIT_SECONDS}s")
+
+    def copy_into(self, component: str, path: str, content: str) -> str:
+        """Put a file into the running container of a component as `skaffold dev` does; return the pod's name."""
+        pods = self.items(f"pods -l app.kubernetes.io/component={component}")
+        [pod] = [each["metadata"]["name"] for each in pods if "deletionTimestamp" not in each["metadata"]]
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content.encode("ascii")))
+        unpack = ("tar", "xmf", "-", "-C", "/", "--no-same-owner")
+        self.kubectl("exec", pod, "-c", component, "-i", "--", *unpack, stdin=archive.getvalue().decode("ascii"))
+        return str(pod)
 
     def test(self) -> str:
         """Run `helm test` and return what it said."""
@@ -129,13 +146,13 @@ class Release:
         found = self.kubectl("get", ",".join(kinds), "-o", "name", _KEPT).split()
         return [name for name in found if name not in {"configmap/kube-root-ca.crt", "serviceaccount/default"}]
 
-    def kubectl(self, *arguments: str) -> str:
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl in the namespace as the administrator."""
-        return self._cluster.control_plane.kubectl("--namespace", self.namespace, *arguments)
+        return self._cluster.control_plane.kubectl("--namespace", self.namespace, *arguments, stdin=stdin)
 
     def items(self, kind: str) -> list[dict[str, Any]]:
-        """Return all objects of a kind in the namespace."""
-        items: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, "-o", "json"))["items"]
+        """Return all objects of a kind in the namespace; further words are options of `kubectl get`."""
+        items: list[dict[str, Any]] = json.loads(self.kubectl("get", *kind.split(), "-o", "json"))["items"]
         return items
 
     @contextmanager
@@ -149,7 +166,10 @@ class Release:
             answer = httpx.post(
                 f"http://127.0.0.1:{self._ports['issuer']}/auth/v1/signup",
                 headers={"apikey": PUBLISHABLE_KEY},
-                json={"email": f"ann@{self.namespace}.example", "password": "long enough for anybody"},
+                json={
+                    "email": f"{secrets.token_hex(4)}@{self.namespace}.example",
+                    "password": "long enough for anybody",
+                },
                 timeout=30,
             ).raise_for_status()
             url = f"http://127.0.0.1:{self._ports['api']}"

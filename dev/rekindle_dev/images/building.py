@@ -12,6 +12,8 @@ from pathlib import Path
 from rekindle_dev.processes import PartError
 
 TARGETS = ("api", "operator", "worker", "dev")
+LIVE = ("api-live", "operator-live")
+"""Targets for `skaffold dev`: programs that start again when a file of theirs changes."""
 LOCAL_BASE = "localhost/python:3.11"
 """Debian's own Python, made by debootstrap where no registry can be reached."""
 # What a build may use of this machine to reach package registries, and must not keep.
@@ -28,7 +30,7 @@ def build(target: str, *, source: Path, base: str | None = None, tag: str = "dev
     """Build one target and return the name of the image.
 
     Args:
-        target: one of TARGETS.
+        target: one of TARGETS or LIVE.
         source: the checkout.
         base: the base image; the Dockerfile's own when left out.
         tag: of the image.
