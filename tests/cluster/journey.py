@@ -1,11 +1,13 @@
 """What is done with the chart on a real node, one step after the other. Each proves what it says, or fails."""
 
 import io
+import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -110,32 +112,31 @@ class Journey:
         with self.dev.visitor() as visitor:
             photo_id = visitor.upload("large.jpg", damaged_photo(2048, seed=3))
             attempt_id = visitor.restore(photo_id)
-            self._until_running()
+            self._until_running(self.dev)
             holder = self.dev.kubectl("get", "lease", "rekindle-operator", "-o", "jsonpath={.spec.holderIdentity}")
             pods = self.dev.items("pods")
             [leader] = [pod["metadata"]["name"] for pod in pods if pod["metadata"]["uid"] == holder]
             self.dev.kubectl("delete", "pod", leader, "--force", "--grace-period=0")
             visitor.follow_restoration(photo_id, attempt_id, _quiet)
-        self._demand_one_run(attempt_id)
+        _demand_one_run(self.dev, attempt_id)
 
     def upgrade(self) -> None:
-        """The release goes over to other images while a job runs; the job ends well, and ran once."""
-        with self.dev.visitor() as visitor:
-            photo_id = visitor.upload("large.jpg", damaged_photo(2048, seed=4))
-            attempt_id = visitor.restore(photo_id)
-            self._until_running()
-            began = time.monotonic()
-            self.dev.upgrade(SECOND)
-            self.figures["an upgrade of all programs"] = f"{time.monotonic() - began:.0f} s"
-        with self.dev.visitor() as visitor:
-            self._until(lambda: self._phase(attempt_id) == "Succeeded", "the job ends well")
-        self._demand_one_run(attempt_id)
-        images = {
-            container["image"]
-            for pod in self.dev.items("deployments")
-            for container in pod["spec"]["template"]["spec"]["containers"]
-        }
-        _demand(all(image.endswith(f":{SECOND}") for image in images), f"images are {images}")
+        """Both go over to other images, staging from the first chart, while a job runs: it ends well, and ran once."""
+        for release in (self.dev, self.staging):
+            with release.visitor() as visitor:
+                attempt_id = visitor.restore(visitor.upload("large.jpg", damaged_photo(2048, seed=4)))
+                self._until_running(release)
+                began = time.monotonic()
+                release.upgrade(SECOND)
+                self.figures[f"an upgrade of all programs, {release.namespace}"] = f"{time.monotonic() - began:.0f} s"
+            self._until(partial(_succeeded, release, attempt_id), "the job ends well")
+            _demand_one_run(release, attempt_id)
+            images = {
+                container["image"]
+                for deployment in release.items("deployments -l app.kubernetes.io/managed-by=Helm")
+                for container in deployment["spec"]["template"]["spec"]["containers"]
+            }
+            _demand(all(image.endswith(f":{SECOND}") for image in images), f"images are {images}")
 
     def sweep(self) -> None:
         """The CronJob's run ends well: nothing fails, and the ledger adds up."""
@@ -191,21 +192,11 @@ class Journey:
             if name not in kept and not name.startswith(("job.batch/r-", "job.batch/a-", "pod/r-", "pod/a-"))
         }
 
-    def _phase(self, attempt_id: str) -> str:
-        name = f"r-{attempt_id.replace('-', '')}"
-        return self.dev.kubectl("get", "restorejob", name, "-o", "jsonpath={.status.phase}")
-
-    def _until_running(self) -> None:
+    def _until_running(self, release: Release) -> None:
         self._until(
-            lambda: any(job.get("status", {}).get("phase") == "Running" for job in self.dev.items("restorejobs")),
+            lambda: any(job.get("status", {}).get("phase") == "Running" for job in release.items("restorejobs")),
             "the job runs",
         )
-
-    def _demand_one_run(self, attempt_id: str) -> None:
-        name = f"r-{attempt_id.replace('-', '')}"
-        status = next(job["status"] for job in self.dev.items("restorejobs") if job["metadata"]["name"] == name)
-        _demand(status["phase"] == "Succeeded", f"the job is {status['phase']}")
-        _demand(len(status["attempts"]) == 1, f"it took {len(status['attempts'])} attempts")
 
     def _until(self, check: Callable[[], bool], wanted: str, found: Callable[[], str] = lambda: "") -> None:
         deadline = time.monotonic() + _RARE_SECONDS
@@ -223,6 +214,22 @@ def _restored(visitor: Visitor, photo: bytes) -> tuple[str, str]:
 
 def _says(log: Callable[[], str], mark: str) -> bool:
     return mark in log()
+
+
+def _status(release: Release, attempt_id: str) -> dict[str, Any]:
+    name = f"r-{attempt_id.replace('-', '')}"
+    status: dict[str, Any] = json.loads(release.kubectl("get", "restorejob", name, "-o", "json"))["status"]
+    return status
+
+
+def _succeeded(release: Release, attempt_id: str) -> bool:
+    return bool(_status(release, attempt_id)["phase"] == "Succeeded")
+
+
+def _demand_one_run(release: Release, attempt_id: str) -> None:
+    status = _status(release, attempt_id)
+    _demand(status["phase"] == "Succeeded", f"the job is {status['phase']}")
+    _demand(len(status["attempts"]) == 1, f"it took {len(status['attempts'])} attempts")
 
 
 def _quiet(_percent: int, _stage: str) -> None:

@@ -24,6 +24,7 @@ from rekindle_dev.tryout.issuer import PUBLISHABLE_KEY
 from rekindle_dev.visitor import Visitor
 
 CHARTS = Path(__file__).parents[2] / "charts"
+FIRST_CHART = Path(__file__).parents[1] / "charts/rekindle-0.1.0.tgz"
 SECRET = "rekindle-secrets"
 WAIT_SECONDS = 300
 _KEPT = "--ignore-not-found"
@@ -80,7 +81,8 @@ class Release:
             namespace: of its own.
             tag: of its images.
             directory: for logs and values.
-            providers: what it uses, with values-staging; with values-dev it brings its own.
+            providers: what it uses, with values-staging; with values-dev it brings its own. It begins with the first
+                version of the chart then, which could not bring any.
         """
         self.name = "rekindle"
         self.namespace = namespace
@@ -89,6 +91,7 @@ class Release:
         self._ports = dict(zip(("api", "s3", "issuer"), free_ports(3), strict=True))
         self._tag = tag
         self._own = providers is None
+        self._chart = CHARTS / "rekindle" if self._own else FIRST_CHART
         self._providers = providers or Providers(namespace, "rekindle-tryout")
 
     def install(self) -> None:
@@ -104,8 +107,8 @@ class Release:
         self._helm("install", *self._values(), "--wait", f"--timeout={WAIT_SECONDS}s")
 
     def upgrade(self, tag: str, *settings: str) -> None:
-        """Go over to other images, with more settings as after `--set`."""
-        self._tag = tag
+        """Go over to today's chart and to other images, with more settings as after `--set`."""
+        self._tag, self._chart = tag, CHARTS / "rekindle"
         more = [f"--set={setting}" for setting in settings]
         self._helm("upgrade", *self._values(), *more, "--wait", f"--timeout={WAIT_SECONDS}s")
 
@@ -214,7 +217,7 @@ class Release:
             "s3": {**s3, **where, "region": "us-east-1", "credentialsFromSecret": True},
             "supabase": {"url": f"http://{self._providers.host}:9999"},
             "ingress": {"host": "api-staging.example.com"},
-            "networkPolicies": {"workerEgress": {"ports": [9000]}, "programPorts": [9999]},
+            "networkPolicies": {"workerEgress": {"ports": [9000, 9999]}},
             "plans": {"free": {"credits": 5000}},
             "api": little,
             "operator": {"replicas": 2, **little},
@@ -229,7 +232,7 @@ class Release:
 
     def _helm(self, command: str, *arguments: str) -> None:
         helm.run(
-            command, self.name, CHARTS / "rekindle", "--namespace", self.namespace, *arguments,
+            command, self.name, self._chart, "--namespace", self.namespace, *arguments,
             kubeconfig=self._cluster.control_plane.kubeconfig,
         )  # fmt: skip
 
