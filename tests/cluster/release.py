@@ -90,6 +90,8 @@ class Release:
         self._directory = directory
         self._ports = dict(zip(("api", "s3", "issuer"), free_ports(3), strict=True))
         self._tag = tag
+        # A try-out with another image would begin anew, empty.
+        self._providers_tag = tag
         self._own = providers is None
         self._chart = CHARTS / "rekindle" if self._own else FIRST_CHART
         self._providers = providers or Providers(namespace, "rekindle-tryout")
@@ -195,6 +197,7 @@ class Release:
 
     def _values(self) -> list[str]:
         given: dict[str, Any] = _images(self._tag) | {
+            "images": {"dev": {"tag": self._providers_tag}},
             # Signed addresses lead to the end of the port-forward.
             "s3": {"publicEndpointUrl": f"http://127.0.0.1:{self._ports['s3']}"},
             "operator": {"replicas": 2},
