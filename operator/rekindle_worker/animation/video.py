@@ -16,8 +16,8 @@ _KEYFRAME_SECONDS = 10
 """Grain looks different right after a keyframe, which shows as a pulse; short videos need only the first."""
 _BT709 = 1
 """Primaries and transfer of BT.709, by their number in ITU-T H.273."""
-_ENCODER_THREADS = 4
-"""The encoder's choices depend on how many threads it has, so it has as many on every machine."""
+_ENCODER_THREADS = 1
+"""With several, what `maxrate` leaves to a frame depends on how far the others are just then: other bytes each time."""
 
 
 class VideoFile:
