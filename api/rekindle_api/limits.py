@@ -20,7 +20,8 @@ class BodyLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"] == UPLOAD_PATH:
+        # By its method too: a PUT to the same path is another route, which reads a body before it knows whose it is.
+        if scope["type"] != "http" or (scope["method"], scope["path"]) == ("POST", UPLOAD_PATH):
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "")

@@ -38,14 +38,20 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _unquoted(record.getMessage()),
         }
         if (request_id := _request_id.get()) is not None:
             line["request_id"] = request_id
-        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        given = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        line |= {name: _unquoted(value) if isinstance(value, str) else value for name, value in given.items()}
         if record.exc_info:
-            line["exception"] = _DETAIL.sub("DETAIL: not logged", self.formatException(record.exc_info))
-        return json.dumps(line, default=str)
+            line["exception"] = _unquoted(self.formatException(record.exc_info))
+        return json.dumps(line, default=_unquoted)
+
+
+def _unquoted(value: object) -> str:
+    """Return a text, or what an error says, without the rows that the database quotes."""
+    return _DETAIL.sub("DETAIL: not logged", str(value))
 
 
 def configure(level: str, stream: TextIO = sys.stderr) -> None:

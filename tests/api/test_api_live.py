@@ -7,14 +7,16 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import jwt
+import psycopg
 import pytest
 from tests.api.conftest import Stream
 
 from rekindle_api.attempts.models import AttemptStatus
+from rekindle_api.database import Database
 from rekindle_api.logs import configure
 from rekindle_api.users.repository import UserRepository
 
@@ -207,6 +209,54 @@ async def test_one_query_looks_after_every_reader_of_a_process(
         await soon(lambda: len(asked) >= 2)
 
     assert asked[:2] == [2, 2]
+
+
+async def test_a_check_of_the_accounts_that_breaks_off_is_made_again_at_the_next_heartbeat(
+    start_api: "StartApi", photo_bytes: "PhotoMaker", soon: "Soon", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken: list[int] = []
+    active_among = UserRepository.active_among
+
+    async def breaking(repository: UserRepository, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        if not broken:
+            broken.append(len(ids))
+            raise RuntimeError("nobody thought of this")
+        return await active_among(repository, ids)
+
+    monkeypatch.setattr(UserRepository, "active_among", breaking)
+    api = await start_api(heartbeat_seconds=0.1)
+    account = api.account()
+    photo_id = await account.photo(photo_bytes())
+    async with account.following(photo_id) as stream:
+        assert (await stream.next()).name == "snapshot"
+        await soon(lambda: broken)
+
+        api.rows("UPDATE users SET status = 'suspended' WHERE supabase_user_id = %s", account.id)
+
+        assert await stream.ended()
+
+
+async def test_a_listener_that_breaks_off_listens_again(
+    start_api: "StartApi", photo_bytes: "PhotoMaker", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken: list[str] = []
+    connect = Database.connect
+
+    async def breaking(database: Database, name: str) -> psycopg.AsyncConnection[Any]:
+        if not broken:
+            broken.append(name)
+            raise RuntimeError("nobody thought of this")
+        return await connect(database, name)
+
+    monkeypatch.setattr(Database, "connect", breaking)
+    api = await start_api()
+    account = api.account()
+    photo_id = await account.photo(photo_bytes())
+    async with account.following(photo_id) as stream:
+        assert (await stream.next()).name == "snapshot"
+        attempt_id = await account.restore(photo_id)
+        assert (await stream.next()).data["restore_id"] == attempt_id
+    assert broken == ["rekindle-api-events"]
 
 
 async def test_a_user_gets_so_many_tickets_a_minute(start_api: "StartApi", photo_bytes: "PhotoMaker") -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import json
 import socket
 import struct
 import zlib
@@ -12,6 +13,10 @@ import httpx
 import pillow_heif
 import pytest
 from PIL import Image
+
+from rekindle_api.photos import form, intake
+from rekindle_api.photos.intake import UPLOADS_OF_ONE_ACCOUNT
+from rekindle_api.storage import ObjectStorage, StorageUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -153,15 +158,15 @@ async def test_a_deleted_photo_can_be_uploaded_again(account: "Account", photo_b
     assert again.json()["id"] != first
 
 
-def bomb() -> bytes:
-    """A PNG of 14,000 x 14,000 one-bit pixels in about 24 KB."""
+def bomb(side: int, *, depth: int, colour: int) -> bytes:
+    """A black square as PNG: of so many bits a sample, grey (0) or in colours (2)."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    side = 14_000
-    pixels = zlib.compress(bytes((1 + side // 8) * side), 9)
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    row = 1 + side * depth * (3 if colour else 1) // 8
+    pixels = zlib.compress(bytes(row * side), 9)
+    header = struct.pack(">IIBBBBB", side, side, depth, colour, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
@@ -177,7 +182,7 @@ BAD_FILES = {
         422,
         "unreadable_image",
     ),
-    "196 megapixels in 24 KB": (lambda _: bomb(), 413, "image_too_large"),
+    "196 megapixels in 24 KB": (lambda _: bomb(14_000, depth=1, colour=0), 413, "image_too_large"),
 }
 
 
@@ -193,6 +198,35 @@ async def test_a_bad_file_gets_a_clear_reply_and_leaves_nothing(
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json()["code"] == code
     assert isinstance(reply.json()["detail"], str)
+    assert api.nothing_left()
+
+
+async def test_a_photo_that_needs_more_memory_than_a_decoder_has_is_too_large(
+    start_api: "StartApi", photo_bytes: "PhotoMaker"
+) -> None:
+    api = await start_api(inspection_memory_bytes=96 * 1024 * 1024)
+    account = api.account()
+
+    # 36 megapixels, which are fewer than are taken, in 108 MB.
+    reply = await account.upload(bomb(6000, depth=8, colour=2))
+
+    assert (reply.status_code, reply.json()["code"]) == (413, "image_too_large")
+    assert api.nothing_left()
+    assert (await account.upload(photo_bytes())).status_code == 201
+
+
+async def test_a_photo_that_takes_longer_than_a_decoder_has_is_given_up(start_api: "StartApi") -> None:
+    api = await start_api(inspection_seconds=1)
+    target = io.BytesIO()
+    Image.new("L", (4000, 4000), 128).save(target, "JPEG", progressive=True)
+    whole = target.getvalue()
+    last = whole.rindex(b"\xff\xda")
+    # Each of a thousand scans of 31 bytes has the decoder go through the whole picture again: ten seconds in all.
+    slow = whole[:last] + whole[last:-2] * 1000 + whole[-2:]
+
+    reply = await api.account().upload(slow)
+
+    assert (reply.status_code, reply.json()["code"]) == (422, "unreadable_image")
     assert api.nothing_left()
 
 
@@ -265,28 +299,138 @@ async def test_other_parts_of_the_form_are_ignored(account: "Account", photo_byt
     assert reply.json()["checksum_sha256"] == hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize("sent", [100, 7_000_000])
-async def test_a_client_that_leaves_in_the_middle_leaves_nothing(
-    api: "Api", account: "Account", large_photo: bytes, soon: "Soon", sent: int
-) -> None:
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def begun(api: "Api", account: "Account", content: bytes, sent: int) -> Connection:
+    """Send the beginning of an upload only."""
     host, port = api.url.removeprefix("http://").split(":")
-    _, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await asyncio.open_connection(host, int(port))
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
     writer.write(
         b"POST /api/v1/photos/upload HTTP/1.1\r\nHost: localhost\r\n"
         + f"Authorization: Bearer {account.token}\r\n".encode()
         + b"Content-Type: multipart/form-data; boundary=b\r\n"
-        + f"Content-Length: {len(large_photo)}\r\n\r\n".encode()
+        + f"Content-Length: {len(head) + len(content) + 9}\r\n\r\n".encode()
         + head
-        + large_photo[:sent]
+        + content[:sent]
     )
     await writer.drain()
+    return reader, writer
+
+
+@pytest.mark.parametrize("sent", [100, 7_000_000])
+async def test_a_client_that_leaves_in_the_middle_leaves_nothing(
+    api: "Api", account: "Account", large_photo: bytes, soon: "Soon", sent: int
+) -> None:
+    _, writer = await begun(api, account, large_photo, sent)
     await soon(lambda: api.rows("SELECT id FROM photos"))
     if sent > 5_242_880:
         await soon(api.unfinished_uploads)
     writer.close()
 
     await soon(api.nothing_left)
+
+
+@pytest.mark.parametrize("trickle", [b"", b"x"], ids=["nothing", "a byte now and then"])
+async def test_an_upload_that_brings_next_to_nothing_is_given_up(
+    api: "Api", account: "Account", large_photo: bytes, monkeypatch: pytest.MonkeyPatch, trickle: bytes
+) -> None:
+    monkeypatch.setattr(form, "_IDLE_SECONDS", 0.5)
+    reader, writer = await begun(api, account, large_photo, 100)
+
+    reply = asyncio.ensure_future(reader.read())
+    async with asyncio.timeout(20):
+        while not (await asyncio.wait([reply], timeout=0.05))[0]:
+            writer.write(trickle)
+    writer.close()
+
+    head, _, body = reply.result().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in head.lower()
+    assert json.loads(body)["code"] == "upload_stalled"
+    assert api.nothing_left()
+
+
+async def test_one_account_has_so_many_uploads_under_way_and_keeps_no_other_from_its_own(
+    api: "Api",
+    account: "Account",
+    large_photo: bytes,
+    photo_bytes: "PhotoMaker",
+    soon: "Soon",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = [await begun(api, account, large_photo, 100) for _ in range(UPLOADS_OF_ONE_ACCOUNT)]
+    await soon(lambda: len(api.rows("SELECT id FROM photos")) == UPLOADS_OF_ONE_ACCOUNT)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(intake, "_SLOT_SECONDS", 0.2)
+        refused = await account.upload(photo_bytes())
+    others = await api.account().upload(photo_bytes())
+    waiting = asyncio.create_task(account.upload(photo_bytes()))
+    for _, writer in slow:
+        writer.close()
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_uploads")
+    assert int(refused.headers["retry-after"]) > 0
+    assert others.status_code == 201
+    assert (await waiting).status_code == 201
+    await soon(lambda: len(api.rows("SELECT id FROM photos")) == 2)
+
+
+async def test_a_process_whose_slots_are_all_taken_says_so(
+    start_api: "StartApi",
+    large_photo: bytes,
+    photo_bytes: "PhotoMaker",
+    soon: "Soon",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = await start_api(uploads_at_once=1)
+    _, writer = await begun(api, api.account(), large_photo, 100)
+    await soon(lambda: api.rows("SELECT id FROM photos"))
+    monkeypatch.setattr(intake, "_SLOT_SECONDS", 0.2)
+
+    refused = await api.account().upload(photo_bytes())
+    writer.close()
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "uploads_busy")
+    assert int(refused.headers["retry-after"]) > 0
+    await soon(api.nothing_left)
+    assert (await api.account().upload(photo_bytes())).status_code == 201
+
+
+@pytest.mark.parametrize("given_up", ["UPDATE photos SET deleted_at = now()", "DELETE FROM photos"])
+async def test_an_upload_that_is_given_up_under_way_leaves_nothing_also_when_its_row_is_swept(
+    api: "Api", account: "Account", photo_bytes: "PhotoMaker", soon: "Soon", given_up: str
+) -> None:
+    content = photo_bytes()
+
+    async def body() -> "AsyncIterator[bytes]":
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + content[:100]
+        await soon(lambda: api.rows("SELECT id FROM photos"))
+        api.rows(given_up)
+        yield content[100:] + b"\r\n--b--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    reply = await account.http.post("/api/v1/photos/upload", content=body(), headers=headers)
+
+    assert (reply.status_code, reply.json()["code"]) == (408, "upload_stalled")
+    assert api.nothing_left()
+
+
+@pytest.mark.parametrize("end", [StorageUnavailableError("No answer."), asyncio.CancelledError()])
+async def test_what_may_still_be_written_after_the_end_of_a_request_is_left_to_the_sweep(
+    api: "Api", account: "Account", photo_bytes: "PhotoMaker", monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    async def put(*_: object) -> None:
+        raise end
+
+    monkeypatch.setattr(ObjectStorage, "put", put)
+    # Not the account's own client: what a cancelled request is answered with is not ours.
+    async with httpx.AsyncClient(base_url=api.url, headers=account.http.headers, timeout=60) as http:
+        reply = await http.post("/api/v1/photos/upload", files={"file": photo_bytes()})
+
+    assert reply.status_code in {500, 503}
+    assert api.rows("SELECT status, deleted_at IS NOT NULL FROM photos") == [("pending", True)]
 
 
 async def test_storage_that_is_down_is_a_503_and_no_photo(start_api: "StartApi", photo_bytes: "PhotoMaker") -> None:

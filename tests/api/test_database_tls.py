@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -281,6 +282,52 @@ async def test_without_credentials_no_connection_is_opened(
     with pytest.raises(OperationalError, match="no token to sign in with"):
         await answers(database)
     with pytest.raises(psycopg.OperationalError, match="no token to sign in with"):
+        await database.connect("test")
+
+
+class _RefusingSts(BaseHTTPRequestHandler):
+    """AWS, when a role does not trust the service account any more."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Be silent."""
+
+
+@pytest.fixture
+def refusing_sts() -> Iterator[str]:
+    """The URL of a service that gives nobody credentials."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _RefusingSts) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+async def test_credentials_that_aws_refuses_to_renew_open_no_connection(
+    of_rds: DatabaseSettings, refusing_sts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "no/such/file")
+    token = tmp_path / "token"
+    token.write_text("of a service account")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/rekindle")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", refusing_sts)
+    database = Database(of_rds)
+
+    with pytest.raises(OperationalError, match=r"no token to sign in with.*AccessDenied"):
+        await answers(database)
+    with pytest.raises(psycopg.OperationalError, match=r"no token to sign in with.*AccessDenied"):
         await database.connect("test")
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from rekindle_api.photos.expiry import clear_incoming
 from rekindle_api.photos.form import UPLOAD_SECONDS
+from rekindle_api.storage import ObjectInfo, ObjectStorage
 
 if TYPE_CHECKING:
     from tests.api.conftest import Account, Api, PhotoMaker, StartApi
@@ -240,6 +241,45 @@ async def test_an_upload_whose_file_is_replaced_after_it_was_settled_on_is_refus
 
     assert (reply.status_code, reply.json()["code"]) == (409, "upload_changed")
     assert api.keys() == []
+
+
+@pytest.mark.parametrize("given_up", ["UPDATE photos SET deleted_at = now()", "DELETE FROM photos"])
+async def test_an_upload_that_is_given_up_while_it_is_completed_leaves_nothing(
+    api: "Api",
+    account: "Account",
+    photo_bytes: "PhotoMaker",
+    monkeypatch: pytest.MonkeyPatch,
+    given_up: str,
+) -> None:
+    form = await uploaded(account, photo_bytes())
+    copy = ObjectStorage.copy
+
+    async def copied(storage: ObjectStorage, source: ObjectInfo, key: str, media_type: str) -> None:
+        await copy(storage, source, key, media_type)
+        api.rows(given_up)
+
+    monkeypatch.setattr(ObjectStorage, "copy", copied)
+    reply = await complete(account, form)
+
+    assert (reply.status_code, reply.json()["code"]) == (404, "photo_not_found")
+    assert api.keys() == []
+
+
+async def test_an_upload_that_is_completed_after_the_bucket_changed_stays_whole_in_its_own(
+    start_api: "StartApi", photo_bytes: "PhotoMaker"
+) -> None:
+    before = await start_api()
+    other = f"{before.bucket}-next"
+    before.s3.create_bucket(Bucket=other)
+    account = before.account()
+    form = await uploaded(account, photo_bytes())
+    after = await start_api(s3_bucket=other)
+
+    photo = (await complete(after.account(account.id), form)).json()
+
+    assert photo["storage_bucket"] == before.bucket
+    assert sorted(before.keys()) == sorted([photo["original_key"], photo["thumbnail_key"]])
+    assert "Contents" not in before.s3.list_objects_v2(Bucket=other)
 
 
 async def test_nobody_completes_the_upload_of_another(

@@ -113,6 +113,19 @@ async def test_an_account_that_is_full_takes_nothing_more_and_says_how_full_it_i
     assert len(api.rows("SELECT id FROM photos")) == 1
 
 
+async def test_an_account_that_is_full_is_answered_with_the_photo_that_it_sends_again(
+    start_api: "StartApi", large_photo: bytes
+) -> None:
+    api = await start_api(plans=plans(len(large_photo)))
+    account = api.account()
+    first, again = [await account.upload(large_photo) for _ in range(2)]
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json()["id"] == first.json()["id"]
+    assert len(api.rows("SELECT id FROM photos")) == 1
+    assert api.unfinished_uploads() == 0
+
+
 async def test_a_declared_length_is_refused_before_its_bytes_are_stored(
     start_api: "StartApi", large_photo: bytes
 ) -> None:

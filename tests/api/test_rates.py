@@ -99,6 +99,16 @@ async def test_an_allowance_comes_back_with_time(start_api: "StartApi", photo_by
 
 
 @pytest.mark.stack
+async def test_a_form_and_its_completion_count_each(start_api: "StartApi") -> None:
+    account = (await start_api(rate_upload="3/hour")).account()
+    form = (await account.http.post("/api/v1/photos/presigned-upload", json={})).json()
+
+    replies = [await account.http.post(f"/api/v1/photos/{form['photo_id']}/complete") for _ in range(3)]
+
+    assert [reply.json()["code"] for reply in replies] == ["upload_missing", "upload_missing", "rate_limited"]
+
+
+@pytest.mark.stack
 async def test_requests_are_served_when_they_cannot_be_counted(
     api: "Api", photo_bytes: "PhotoMaker", caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -175,7 +175,8 @@ def test_settings_do_not_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> 
     assert found(shown, [*HIDDEN.values(), "the-password"]) == set()
 
 
-def test_what_the_database_quotes_of_a_row_is_not_logged() -> None:
+@pytest.mark.parametrize("way", ["exception", "error", "text", "message"])
+def test_what_the_database_quotes_of_a_row_is_not_logged(way: str) -> None:
     stream = StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logs.JsonFormatter())
@@ -184,7 +185,12 @@ def test_what_the_database_quotes_of_a_row_is_not_logged() -> None:
     log.propagate = False
     quoted = ValueError(f"refused\nDETAIL:  Failing row contains ({ADDRESS},\nmore {NAME}).\n[SQL: INSERT]")
 
-    log.error("failed", exc_info=quoted)
+    if way == "message":
+        log.error("failed: %s", quoted)
+    elif way == "exception":
+        log.error("failed", exc_info=quoted)
+    else:
+        log.error("failed", extra={"error": str(quoted) if way == "text" else quoted})
 
     assert "[SQL: INSERT]" in stream.getvalue()
     assert found(stream.getvalue(), [ADDRESS, NAME]) == set()

@@ -16,8 +16,8 @@ from tests.bench.running import WebServer, photo_of, running_server, signed_in, 
 _SIDE = 2582  # 20 MB at 3 bytes a pixel
 _REPEAT = 7
 _PARALLEL = 100
-_USERS = 4
-"""Each has room for a part of the photos only."""
+_USERS = 25
+"""Each has room for a part of the photos only, and may send a few of them at once."""
 
 
 def figures() -> Iterator[Figure]:

@@ -126,12 +126,14 @@ class StripeInbox:
             inbox = WebhookRepository(session)
             if not away and tries >= settings.stripe_park_after:
                 await inbox.park(event.id, text)
+                at_commit(session, Commit.EVENT_PARKED)
                 _log.error("event set aside: mend the cause, and have it handled again", extra=extra)
                 return
             ceiling = min(settings.stripe_backoff_limit_seconds, settings.stripe_backoff_seconds * 2.0 ** (tries - 1))
             delay = ceiling * random.uniform(0.5, 1)  # noqa: S311 - jitter is no secret
             counted = min(tries, max(1, settings.stripe_park_after - _FAILURES_LEFT)) if away else tries
             await inbox.postpone(event.id, timedelta(seconds=delay), text, counted)
+            at_commit(session, Commit.EVENT_POSTPONED)
         _log.warning("event postponed", extra={**extra, "seconds": round(delay, 1)})
 
     async def _stop(self) -> None:

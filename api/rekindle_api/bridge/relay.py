@@ -182,6 +182,7 @@ class Relay:
         tries = entry.attempts if verdict is Verdict.REFUSED else min(entry.attempts, max(1, limit - _REFUSALS_LEFT))
         async with self._database.transaction() as session:
             await OutboxRepository(session).postpone(entry, timedelta(seconds=delay), answer.error, tries)
+            at_commit(session, Commit.ORDER_POSTPONED)
         self._count(entry, "postponed")
         _log.warning(
             "order postponed",
@@ -196,6 +197,7 @@ class Relay:
     async def _park(self, entry: OutboxEntry, error: str) -> None:
         async with self._database.transaction() as session:
             await OutboxRepository(session).park(entry, error)
+            at_commit(session, Commit.ORDER_PARKED)
         self._count(entry, "parked")
         _log.error(
             "order parked: mend the cause; it is tried again in a while, or when the bridge starts",

@@ -12,20 +12,24 @@ from rekindle_api.photos.models import FORM_LIFE, Photo, PhotoStatus
 
 
 class RetentionRecords:
-    """What is over, within one transaction. Pages go on after the last id, so what fails stops nothing."""
+    """What is over, within one transaction. Pages go on after the last id, so what fails stops nothing.
 
-    def __init__(self, session: AsyncSession, quiet: timedelta) -> None:
+    Pods write nothing any more `quiet` after an attempt's end, uploads end within `uploading`.
+    """
+
+    def __init__(self, session: AsyncSession, quiet: timedelta, uploading: timedelta) -> None:
         self._session = session
         self._quiet = quiet
+        self._uploading = uploading
 
-    async def discard_abandoned(self, age: timedelta) -> int:
-        """Mark uploads that began `age` ago and never ended as deleted, so that none becomes a photo meanwhile."""
+    async def discard_abandoned(self) -> int:
+        """Mark uploads that should have ended long ago as deleted, so that none becomes a photo meanwhile."""
         discarded = await self._session.execute(
             update(Photo)
             .where(
                 Photo.status == PhotoStatus.PENDING,
                 Photo.deleted_at.is_(None),
-                Photo.created_at <= func.now() - age,
+                Photo.created_at <= func.now() - self._uploading,
             )
             .values(deleted_at=func.now(), updated_at=func.now())
             .execution_options(synchronize_session=False)
@@ -63,7 +67,11 @@ class RetentionRecords:
             exists().where(table.job_id == Photo.id, ~self._is_quiet(table))
             for table in (RestoreAttempt, AnimationAttempt)
         ]
-        return Photo.deleted_at.is_not(None) & ~_may_come() & ~or_(*works)
+        return Photo.deleted_at.is_not(None) & ~_may_come() & ~self._may_be_uploading() & ~or_(*works)
+
+    def _may_be_uploading(self) -> ColumnElement[bool]:
+        """Tell whether a process that does not know yet that an upload was given up may still store its files."""
+        return (Photo.status == PhotoStatus.PENDING) & (Photo.deleted_at > func.now() - self._uploading)
 
     def _attempt_is_over(self, table: type[RestoreAttempt] | type[AnimationAttempt]) -> ColumnElement[bool]:
         return table.deleted_at.is_not(None) & self._is_quiet(table) & ~_is_read(table)

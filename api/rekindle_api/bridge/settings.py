@@ -62,6 +62,6 @@ class SweepSettings(DomainSettings):
     resource_retention_seconds: NonNegativeFloat = _DAY
     """How long a custom resource stays after its attempt ended."""
     pending_upload_seconds: NonNegativeFloat = _HOUR
-    """How long an upload may stay unfinished."""
+    """How long an upload may stay unfinished, and how long after its end what is left of it is still looked for."""
     deletion_quiet_seconds: NonNegativeFloat = 600
     """How long after the last attempt's end the objects of something deleted stay: no pod writes any more by then."""

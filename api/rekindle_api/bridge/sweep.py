@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.attempts.models import Attempt
 from rekindle_api.attempts.repository import A
@@ -51,7 +52,7 @@ class Sweep:
         self._database = database
         self._storage = storage
         self._cluster = cluster
-        self._pending = timedelta(seconds=settings.pending_upload_seconds)
+        self._uploading = timedelta(seconds=settings.pending_upload_seconds)
         self._retention = timedelta(seconds=settings.resource_retention_seconds)
         self._quiet = timedelta(seconds=settings.deletion_quiet_seconds)
         self._swept = Swept()
@@ -64,7 +65,7 @@ class Sweep:
         """
         swept = self._swept = Swept()
         async with self._database.transaction() as session:
-            swept.abandoned = await RetentionRecords(session, self._quiet).discard_abandoned(self._pending)
+            swept.abandoned = await self._records(session).discard_abandoned()
         for kind in KINDS.values():
             async for attempt in self._attempts(kind):
                 swept.attempts += await self._erase_attempt(kind, attempt)
@@ -77,11 +78,14 @@ class Sweep:
                 self._failed("resources", kind.resource.plural, error)
         return swept
 
+    def _records(self, session: AsyncSession) -> RetentionRecords:
+        return RetentionRecords(session, self._quiet, self._uploading)
+
     async def _attempts(self, kind: Kind[A]) -> AsyncIterator[A]:
         last: uuid.UUID | None = None
         while True:
             async with self._database.transaction() as session:
-                page = await RetentionRecords(session, self._quiet).attempts(kind.table, last, _BATCH)
+                page = await self._records(session).attempts(kind.table, last, _BATCH)
             for attempt in page:
                 yield attempt
                 last = attempt.id
@@ -92,7 +96,7 @@ class Sweep:
         last: uuid.UUID | None = None
         while True:
             async with self._database.transaction() as session:
-                page = await RetentionRecords(session, self._quiet).photos(last, _BATCH)
+                page = await self._records(session).photos(last, _BATCH)
             for photo in page:
                 yield photo
                 last = photo.id
@@ -104,7 +108,7 @@ class Sweep:
             await self._erase_objects(attempt.bucket, f"{attempt.output_prefix}/")
             reached(Place.SWEEP_ATTEMPT_CLEARED)
             async with self._database.transaction() as session:
-                await RetentionRecords(session, self._quiet).forget_attempt(kind.table, attempt.id)
+                await self._records(session).forget_attempt(kind.table, attempt.id)
         except (StorageUnavailableError, SQLAlchemyError) as error:
             return self._failed("attempt", attempt.id, error)
         return True
@@ -114,7 +118,7 @@ class Sweep:
             await self._erase_objects(photo.bucket, photo_prefix(photo.owner_id, photo.id))
             reached(Place.SWEEP_PHOTO_CLEARED)
             async with self._database.transaction() as session:
-                await RetentionRecords(session, self._quiet).forget_photo(photo.id)
+                await self._records(session).forget_photo(photo.id)
         except (StorageUnavailableError, SQLAlchemyError) as error:
             return self._failed("photo", photo.id, error)
         return True

@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 import boto3
 import psycopg
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from rekindle_api.settings import DatabaseSettings
 
@@ -41,12 +41,12 @@ class RdsTokens:
         """Return a token. Asks AWS only when the credentials themselves have to be renewed.
 
         Raises:
-            psycopg.OperationalError: this process has no credentials of AWS.
+            psycopg.OperationalError: this process has no credentials of AWS, or cannot renew them now.
         """
         try:
             token: str = self._client.generate_db_auth_token(
                 DBHostname=self._host, Port=self._port, DBUsername=self._user
             )
-        except BotoCoreError as error:
+        except (BotoCoreError, ClientError) as error:
             raise psycopg.OperationalError(f"no token to sign in with: {error}") from error
         return token

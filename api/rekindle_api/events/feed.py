@@ -144,8 +144,10 @@ class AttemptFeed:
                             self._notified(notification.payload)
                         # A connection that died in silence is found by a question, not by waiting.
                         await connection.execute("SELECT 1")
-            except psycopg.Error as error:
+            except (psycopg.Error, OSError) as error:
                 _log.warning("the event listener lost its connection", extra={"error": type(error).__name__})
+            except Exception:  # noqa: BLE001 - without this task every stream is silent, and nobody sees why
+                _log.exception("the event listener broke off")
             await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
             failures += 1
 
@@ -159,18 +161,23 @@ class AttemptFeed:
             await asyncio.sleep(self._heartbeat_seconds)
             if not (readers := {subscription.user_id for subscription in self._subscriptions()}):
                 continue
-            try:
-                async with self._database.transaction() as session:
-                    active = await UserRepository(session).active_among(readers)
-            except (SQLAlchemyError, OSError) as error:
-                # Nobody is cut off because the database is away; the next beat looks again.
-                _log.warning("accounts cannot be checked for event streams", extra={"error": type(error).__name__})
-                active = readers
+            active = await self._active(readers)
             for subscription in self._subscriptions():
                 if subscription.user_id in readers - active:
                     subscription.close()
                 else:
                     subscription.beat()
+
+    async def _active(self, readers: set[uuid.UUID]) -> set[uuid.UUID]:
+        """Return which readers may go on: all of them while it cannot be known, the next beat looks again."""
+        try:
+            async with self._database.transaction() as session:
+                return await UserRepository(session).active_among(readers)
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("accounts cannot be checked for event streams", extra={"error": type(error).__name__})
+        except Exception:  # noqa: BLE001 - without this task no stream beats or ends any more
+            _log.exception("accounts cannot be checked for event streams")
+        return readers
 
     async def _deliver(self) -> None:
         while True:

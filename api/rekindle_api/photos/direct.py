@@ -86,7 +86,7 @@ class DirectUploads:
         if (done := await self._done(owner, photo)) is not None:
             return done
         try:
-            async with self._intake.slot():
+            async with self._intake.slot(owner):
                 return await self._complete(owner, photo)
         except PhotoRefusedError:
             await self._intake.clear(photo, forget=False)
@@ -119,6 +119,8 @@ class DirectUploads:
         reached(Place.UPLOAD_STORED)
         uploaded = await intake.finish(owner, photo, examined)
         if uploaded is None:
+            # A twin of this call was faster, or the upload was given up: then nothing else deletes what was copied.
+            await intake.clear(photo, forget=False)
             uploaded = await self._done(owner, await self._announced(owner, photo.id))
         elif uploaded.created:
             with suppress(StorageUnavailableError):  # the sweep deletes what came, too

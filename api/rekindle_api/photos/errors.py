@@ -138,7 +138,7 @@ def _mebibytes(size: int) -> str:
 
 
 class UploadStalledError(Problem):
-    """Nothing arrived for a long time."""
+    """Nothing, or too little, arrived for a long time."""
 
     status = 408
     code = "upload_stalled"
@@ -152,6 +152,15 @@ class UploadsBusyError(Problem):
     status = 503
     code = "uploads_busy"
     title = "Too many uploads at once"
+    headers = {"Retry-After": "5"}  # noqa: RUF012 - never changed
+
+
+class TooManyUploadsError(Problem):
+    """The account has as many uploads under way as this process takes of one."""
+
+    status = 429
+    code = "too_many_uploads"
+    title = "Too many uploads of one account at once"
     headers = {"Retry-After": "5"}  # noqa: RUF012 - never changed
 
 

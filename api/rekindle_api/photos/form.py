@@ -20,6 +20,7 @@ from rekindle_api.photos.errors import (
 FILE_PART = b"file"
 _FORM_OVERHEAD_BYTES = 65_536
 _IDLE_SECONDS = 30.0
+_LEAST_BYTES_A_SECOND = 1024
 UPLOAD_SECONDS = 1800.0
 """Longest time that one upload may take; what is older and unfinished was abandoned."""
 _DRAINED_BYTES = 64 * 1024 * 1024
@@ -49,6 +50,7 @@ class UploadForm:
             raise MalformedUploadError("The boundary of the form is refused.") from error
         self._ended = False
         self._deadline = time.monotonic() + UPLOAD_SECONDS
+        self._patience = _IDLE_SECONDS
 
     @property
     def least_file_bytes(self) -> int:
@@ -62,7 +64,7 @@ class UploadForm:
             UploadTooLargeError: the body is larger than a file of the allowed size can make it.
             MalformedUploadError: the body is not a form, or ends too early.
             MissingFileError: it has no such part, or an empty one.
-            UploadStalledError: nothing came for half a minute, or it took half an hour in all.
+            UploadStalledError: nothing came for half a minute, too little for longer, or it took half an hour in all.
             UploadAbortedError: the client left.
         """
         limit = self._max_file_bytes + _FORM_OVERHEAD_BYTES
@@ -93,9 +95,10 @@ class UploadForm:
     async def _next_chunk(self) -> bytes | None:
         if self._ended:
             return None
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(min(_IDLE_SECONDS, self._deadline - time.monotonic())):
-                return await anext(self._stream)
+            async with asyncio.timeout(min(self._patience, self._deadline - began)):
+                chunk = await anext(self._stream)
         except ClientDisconnect:
             self._ended = True
             raise UploadAbortedError("The upload was broken off.") from None
@@ -104,7 +107,11 @@ class UploadForm:
             return None
         except TimeoutError:
             self._ended = True
-            raise UploadStalledError("The upload took too long: nothing arrived for half a minute.") from None
+            raise UploadStalledError("The upload took too long: hardly anything arrived for half a minute.") from None
+        # Waiting uses patience up, and bytes give it back: a trickle ends like silence. A slow S3 costs nobody any.
+        left = self._patience - (time.monotonic() - began)
+        self._patience = min(_IDLE_SECONDS, left + len(chunk) / _LEAST_BYTES_A_SECOND)
+        return chunk
 
     def _parse(self, chunk: bytes) -> list[bytes]:
         try:

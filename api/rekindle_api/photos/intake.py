@@ -7,10 +7,12 @@ bytes flow.
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from weakref import WeakValueDictionary
 
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -19,18 +21,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rekindle_api.audit.repository import AuditRepository
 from rekindle_api.database import Database
 from rekindle_api.faults import Commit, Place, at_commit, reached
-from rekindle_api.photos.errors import UnsupportedImageError, UploadsBusyError
+from rekindle_api.photos.errors import TooManyUploadsError, UnsupportedImageError, UploadsBusyError
 from rekindle_api.photos.inspector import Inspector
 from rekindle_api.photos.models import Photo, photo_prefix
 from rekindle_api.photos.quota import refuse_beyond, take_room
 from rekindle_api.photos.repository import PhotoRepository
 from rekindle_api.photos.spool import Spool
+from rekindle_api.problems import Problem
 from rekindle_api.settings import LimitSettings, PlanSettings
 from rekindle_api.storage import ObjectStorage, StorageUnavailableError
 from rekindle_api.users.models import User
 
 _log = logging.getLogger(__name__)
 _SLOT_SECONDS = 60.0
+UPLOADS_OF_ONE_ACCOUNT = 4
+"""Uploads of one account that a process takes at once, so that slow ones keep no slot from the others."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class Intake:
         self._plans = plans
         self._inspector = Inspector(limits)
         self._slots = asyncio.Semaphore(limits.uploads_at_once)
+        # An account's own slots are there as long as one of its uploads is.
+        self._own_slots: WeakValueDictionary[uuid.UUID, asyncio.Semaphore] = WeakValueDictionary()
         self._cleaning: set[asyncio.Task[None]] = set()
 
     async def begin(self, session: AsyncSession, owner: User, photo: Photo, arriving: int) -> None:
@@ -113,7 +120,7 @@ class Intake:
             QuotaExceededError: the owner's room was used up meanwhile.
         """
         thumbnail_key = f"{photo_prefix(owner.id, photo.id)}thumbnail.webp"
-        await self.storage.put(thumbnail_key, examined.thumbnail, "image/webp")
+        await self.storage.of(photo.bucket).put(thumbnail_key, examined.thumbnail, "image/webp")
         reached(Place.UPLOAD_COMPLETE)
         while True:
             try:
@@ -135,9 +142,9 @@ class Intake:
                     return Uploaded(known, created=False)
 
     async def clear(self, photo: Photo, *, forget: bool) -> None:
-        """Delete what a pending upload left, also when the request is cancelled while this runs.
+        """Delete what an upload left that is no photo, also when the request is cancelled while this runs.
 
-        With `forget` its row goes too; without, the sweep deletes it once nothing can come any more.
+        With `forget` its row goes too; without, the sweep looks again and deletes it once nothing can come any more.
         """
         task = asyncio.ensure_future(self._clear(photo, forget=forget))
         self._cleaning.add(task)
@@ -149,28 +156,27 @@ class Intake:
         await asyncio.gather(*self._cleaning)
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Be one of the uploads of this process for the length of the block.
+    async def slot(self, owner: User) -> AsyncIterator[None]:
+        """Be one of the uploads of this process, and of the owner, for the length of the block.
 
         Raises:
-            UploadsBusyError: there are as many as it takes, for some time already.
+            TooManyUploadsError: the owner has as many as it takes of one, for some time already.
+            UploadsBusyError: there are as many as it takes of all, for some time already.
         """
-        try:
-            async with asyncio.timeout(_SLOT_SECONDS):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise UploadsBusyError("Many photos are being uploaded. Try again in a moment.") from None
-        try:
+        own = self._own_slots.setdefault(owner.id, asyncio.Semaphore(UPLOADS_OF_ONE_ACCOUNT))
+        theirs = TooManyUploadsError(f"{UPLOADS_OF_ONE_ACCOUNT} uploads of this account are under way. Wait for one.")
+        all_ = UploadsBusyError("Many photos are being uploaded. Try again in a moment.")
+        async with _held(own, theirs), _held(self._slots, all_):
             yield
-        finally:
-            self._slots.release()
 
     async def _clear(self, photo: Photo, *, forget: bool) -> None:
         try:
             async with self.database.transaction() as session:
-                discarded = await PhotoRepository(session).discard(photo.id)
+                photos = PhotoRepository(session)
+                # One that somebody else hid, or swept already, may have been written to since.
+                kept = not await photos.discard(photo.id) and await photos.is_live(photo.id)
                 at_commit(session, Commit.UPLOAD_DISCARDED)
-            if not discarded:
+            if kept:
                 return
             await self.storage.of(photo.bucket).delete_prefix(photo_prefix(photo.owner_id, photo.id))
             reached(Place.UPLOAD_CLEARED)
@@ -179,3 +185,17 @@ class Intake:
                     await PhotoRepository(session).forget(photo.id)
         except (StorageUnavailableError, SQLAlchemyError):
             _log.warning("what an upload left will be swept later", extra={"photo_id": str(photo.id)})
+
+
+@asynccontextmanager
+async def _held(slots: asyncio.Semaphore, refusal: Problem) -> AsyncIterator[None]:
+    """Hold one of some slots for the length of the block; raise `refusal` when none gets free for a while."""
+    try:
+        async with asyncio.timeout(_SLOT_SECONDS):
+            await slots.acquire()
+    except TimeoutError:
+        raise refusal from None
+    try:
+        yield
+    finally:
+        slots.release()

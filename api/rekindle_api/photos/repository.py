@@ -167,9 +167,14 @@ class PhotoRepository:
         )
         return discarded.one_or_none() is not None
 
+    async def is_live(self, photo_id: uuid.UUID) -> bool:
+        """Tell whether an upload became a photo that is there."""
+        live = exists().where(Photo.id == photo_id, Photo.status == PhotoStatus.READY, Photo.deleted_at.is_(None))
+        return bool(await self._session.scalar(select(live)))
+
     async def forget(self, photo_id: uuid.UUID) -> None:
-        """Delete a photo's row, and with it its upload session and attempts."""
-        await self._session.execute(delete(Photo).where(Photo.id == photo_id))
+        """Delete the row of an upload that never became a photo."""
+        await self._session.execute(delete(Photo).where(Photo.id == photo_id, Photo.status == PhotoStatus.PENDING))
 
 
 def _live(owner_id: uuid.UUID | BindParameter[uuid.UUID]) -> tuple[ColumnElement[bool], ...]:

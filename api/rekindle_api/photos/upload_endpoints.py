@@ -21,6 +21,7 @@ from rekindle_api.photos.errors import (
     MissingFileError,
     PhotoNotFoundError,
     QuotaExceededError,
+    TooManyUploadsError,
     UnreadableImageError,
     UnsupportedImageError,
     UploadChangedError,
@@ -61,6 +62,7 @@ _REFUSALS = (
     ImageTooLargeError,
     QuotaExceededError,
     UploadStalledError,
+    TooManyUploadsError,
     UploadsBusyError,
     StorageUnavailableError,
 )
@@ -168,7 +170,7 @@ async def presigned_upload(
     return await once.answer(session, lambda: announcing.with_form(body or query), 201)
 
 
-@router.post("/{photo_id}/complete", status_code=201, responses=_KNOWN_ALREADY)
+@router.post("/{photo_id}/complete", status_code=201, dependencies=[limited("upload")], responses=_KNOWN_ALREADY)
 @raises(PhotoNotFoundError, UploadMissingError, UploadChangedError, ChecksumMismatchError, *_REFUSALS)
 async def complete_upload(request: Request, photo_id: uuid.UUID, user: CurrentUser, answering: Answering) -> PhotoReply:
     """Make a photo of what was uploaded by a form: 201 for a new one, 200 when it is there already.

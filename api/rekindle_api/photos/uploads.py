@@ -4,17 +4,24 @@ A refused upload leaves nothing.
 """
 
 import asyncio
+import hashlib
 
 from fastapi import Request
 
 from rekindle_api.database import new_id
 from rekindle_api.faults import Place, reached
-from rekindle_api.photos.errors import UnsupportedImageError, UploadStalledError, UploadTooLargeError
+from rekindle_api.photos.errors import (
+    QuotaExceededError,
+    UnsupportedImageError,
+    UploadStalledError,
+    UploadTooLargeError,
+)
 from rekindle_api.photos.form import UploadForm
 from rekindle_api.photos.formats import SNIFFED_BYTES, sniff
 from rekindle_api.photos.intake import Intake, Uploaded
 from rekindle_api.photos.models import Photo, photo_prefix
 from rekindle_api.photos.transfer import Transfer
+from rekindle_api.storage import StorageUnavailableError
 from rekindle_api.users.models import User
 
 
@@ -33,7 +40,7 @@ class Uploads:
         """
         form = UploadForm(request, self._intake.limits.max_upload_bytes)
         try:
-            async with self._intake.slot():
+            async with self._intake.slot(owner):
                 return await self._take(owner, form)
         except Exception:
             await form.drain()
@@ -47,25 +54,47 @@ class Uploads:
             bucket=intake.storage.bucket,
             original_key=f"{photo_prefix(owner.id, photo_id)}original",
         )
-        async with intake.database.transaction() as session:
-            await intake.begin(session, owner, photo, form.least_file_bytes)
-        finished = False
         try:
-            async with Transfer(intake.storage, photo.original_key, self._parts_in_memory) as transfer:
-                await self._receive(form, transfer)
-                reached(Place.UPLOAD_RECEIVED)
-                if (known := await intake.known(owner, transfer.spool.sha256.hex())) is not None:
-                    return Uploaded(known, created=False)
-                examined = await intake.examine(transfer.spool)
-                await transfer.commit()
-            reached(Place.UPLOAD_STORED)
-            if (uploaded := await intake.finish(owner, photo, examined)) is None:
-                raise UploadStalledError("The upload took too long and was given up.")
-            finished = uploaded.created
-            return uploaded
+            async with intake.database.transaction() as session:
+                await intake.begin(session, owner, photo, form.least_file_bytes)
+        except QuotaExceededError:
+            # Sent again because the first reply was lost, it needs no room.
+            if (known := await self._known(owner, form)) is None:
+                raise
+            return Uploaded(known, created=False)
+        created, silent = False, True
+        try:
+            uploaded = await self._bring_in(owner, photo, form)
+            created = uploaded.created
+        except (asyncio.CancelledError, StorageUnavailableError):
+            # A call to S3 that nobody waits for any more may still write: the row has the sweep look again.
+            silent = False
+            raise
         finally:
-            if not finished:
-                await intake.clear(photo, forget=True)
+            if not created:
+                await intake.clear(photo, forget=silent)
+        return uploaded
+
+    async def _known(self, owner: User, form: UploadForm) -> Photo | None:
+        """Return the owner's photo with the bytes that come; they are not kept."""
+        digest = hashlib.sha256()
+        async for piece in form.file():
+            digest.update(piece)
+        return await self._intake.known(owner, digest.hexdigest())
+
+    async def _bring_in(self, owner: User, photo: Photo, form: UploadForm) -> Uploaded:
+        intake = self._intake
+        async with Transfer(intake.storage, photo.original_key, self._parts_in_memory) as transfer:
+            await self._receive(form, transfer)
+            reached(Place.UPLOAD_RECEIVED)
+            if (known := await intake.known(owner, transfer.spool.sha256.hex())) is not None:
+                return Uploaded(known, created=False)
+            examined = await intake.examine(transfer.spool)
+            await transfer.commit()
+        reached(Place.UPLOAD_STORED)
+        if (uploaded := await intake.finish(owner, photo, examined)) is None:
+            raise UploadStalledError("The upload took too long and was given up.")
+        return uploaded
 
     async def _receive(self, form: UploadForm, transfer: Transfer) -> None:
         """Pass the file on, refusing what does not begin like a photo before anything is sent."""

@@ -55,7 +55,7 @@ class RateSettings(DomainSettings):
     rate_sync: RateSetting = Rate(5, "minute")
     """Requests to copy the account from Supabase."""
     rate_upload: RateSetting = Rate(300, "minute")
-    """Uploads, presigned ones included."""
+    """Uploads; of one straight to the storage, the form and the completion count each."""
     rate_restore: RateSetting = Rate(120, "minute")
     """Requests for a restoration."""
     rate_animate: RateSetting = Rate(60, "minute")

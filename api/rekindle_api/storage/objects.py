@@ -189,18 +189,28 @@ class ObjectStorage:
         return await self._call(pages)
 
     async def delete_prefix(self, prefix: str) -> None:
-        """Delete every object under a prefix, and drop every unfinished upload there. Safe to repeat."""
+        """Delete every object under a prefix, and drop every unfinished upload there. Safe to repeat.
+
+        Raises:
+            StorageUnavailableError: something is left.
+        """
 
         def delete() -> None:
             client, bucket = self._client, self.bucket
+            refused: set[str] = set()
             for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 if keys := [item["Key"] for item in page.get("Contents", [])]:
-                    client.delete_objects(
+                    answer = client.delete_objects(
                         Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
                     )
+                    refused |= {error.get("Code", "") for error in answer.get("Errors", [])}
             for uploads in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
                 for upload in uploads.get("Uploads", []):
                     client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+            if refused:
+                # S3 answers 200 all the same.
+                cause = f"DeleteObjects: {', '.join(sorted(refused))}"
+                raise StorageUnavailableError("Some objects could not be deleted.", cause)
 
         await self._call(delete)
 

@@ -14,9 +14,20 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from tests.api import forked
-from tests.api.fault_points import CHECKOUT, EVENT, RETURNS, SECOND_SUBSCRIPTION, STORED_EVENT, SUBSCRIPTION
+from tests.api.fault_points import (
+    CHECKOUT,
+    EVENT,
+    FAILED_EVENT,
+    RETURNS,
+    SECOND_SUBSCRIPTION,
+    STORED_EVENT,
+    SUBSCRIPTION,
+    around,
+)
 
 from rekindle_api.billing.inbox import StripeInbox
+from rekindle_api.faults import Commit
+from rekindle_api.webhooks.repository import WebhookRepository
 
 if TYPE_CHECKING:
     from tests.api.billing.conftest import Shop
@@ -54,9 +65,9 @@ class Doomed:
             "STRIPE_EVENTS_AT_ONCE": "1",
         }
 
-    async def bridge(self, point: str) -> None:
+    async def bridge(self, point: str, **environment: str) -> None:
         """Run a bridge until it kills itself there."""
-        process = self._start(point, "bridge")
+        process = self._start(point, "bridge", **environment)
         try:
             await asyncio.to_thread(process.join, 60)
             assert process.exitcode == -signal.SIGKILL, self._log.read_text()
@@ -80,8 +91,9 @@ class Doomed:
         finally:
             process.kill()
 
-    def _start(self, point: str, *arguments: str) -> ForkServerProcess:
-        return forked.start(list(arguments), {**self._environment, "REKINDLE_FAULT_POINT": point}, self._log)
+    def _start(self, point: str, *arguments: str, **environment: str) -> ForkServerProcess:
+        doomed = {**self._environment, **environment, "REKINDLE_FAULT_POINT": point}
+        return forked.start(list(arguments), doomed, self._log)
 
     @staticmethod
     async def _up(http: httpx.AsyncClient) -> None:
@@ -163,6 +175,33 @@ async def test_a_pack_whose_event_was_begun_gives_its_credits_once(shop: Shop, d
     assert shop.api.rows("SELECT kind, amount FROM credit_entries") == [("granted", 10)]
 
 
+@pytest.mark.parametrize("point", FAILED_EVENT)
+async def test_an_event_that_was_being_put_off_gives_its_credits_once_the_cause_is_mended(
+    shop: Shop, doomed: Doomed, point: str
+) -> None:
+    buyer = await shop.buyer()
+    session = await shop.buy(buyer, pack="small")
+    await told(shop)
+    shop.api.rows(
+        "INSERT INTO payments (id, user_id, payment_intent_id, description, amount, currency, paid_at)"
+        " VALUES ('cs_other', %s, %s, 'Other', 1, 'usd', now())",
+        shop.user_id(buyer),
+        session["payment_intent"],
+    )
+    tries = "1" if point in around(Commit.EVENT_PARKED) else "9"
+
+    await doomed.bridge(point, STRIPE_PARK_AFTER=tries, STRIPE_BACKOFF_SECONDS="0.1")
+
+    shop.api.rows("DELETE FROM payments WHERE id = 'cs_other'")
+    async with shop.billing.database.transaction() as transaction:
+        inbox = WebhookRepository(transaction)
+        for parked in await inbox.parked():
+            assert await inbox.replay("stripe", parked.external_id)
+    await handled(shop)
+    assert await shop.spendable(buyer) == 10
+    assert shop.api.rows("SELECT kind, amount FROM credit_entries") == [("granted", 10)]
+
+
 @pytest.mark.parametrize("point", SUBSCRIPTION)
 async def test_a_subscription_whose_events_were_begun_gives_its_tier_and_credits_once(
     shop: Shop, doomed: Doomed, point: str
@@ -214,3 +253,24 @@ async def test_a_second_subscription_whose_end_was_begun_is_ended_and_paid_back_
     assert (state["tier"], state["spendable"]) == ("remember", 25)
     assert shop.stripe.account.get("subscription", second["id"])["status"] == "canceled"
     assert [refund["amount"] for refund in shop.stripe.account.all("refund")] == [3999]
+
+
+@pytest.mark.parametrize("point", [*SUBSCRIPTION, *RETURNS])
+async def test_a_month_paid_too_late_whose_return_was_begun_is_paid_back_once(
+    shop: Shop, doomed: Doomed, point: str
+) -> None:
+    buyer = await shop.buyer()
+    session = await shop.buy(buyer, tier="remember")
+    await shop.deliver()
+    user_id = shop.user_id(buyer)
+    shop.api.rows("UPDATE users SET status = 'deleted', deleted_at = now() WHERE id = %s", user_id)
+    shop.stripe.account.renew(session["subscription"])
+    await told(shop)
+
+    await doomed.bridge(point)
+
+    await handled(shop)
+    assert [refund["amount"] for refund in shop.stripe.account.all("refund")] == [999]
+    paid = "SELECT amount_refunded, credits FROM payments WHERE user_id = %s ORDER BY paid_at"
+    assert shop.api.rows(paid, user_id) == [(0, 25), (999, 0)]
+    assert await shop.spendable(buyer) == 25

@@ -13,6 +13,7 @@ from tests.api.fault_points import (
     COMPLETION,
     CREATION,
     EXPIRY,
+    REFUSED_ORDER,
     SWEPT_ATTEMPT,
     SWEPT_PHOTO,
     around,
@@ -86,6 +87,22 @@ async def test_an_order_that_was_begun_makes_one_resource(world: "World", point:
         await world.report(attempt, world.ended(Phase.SUCCEEDED, "Completed", result=world.result(attempt)))
         row = await world.seen(attempt, "completed")
     assert row.version == 2
+    assert await settled(world, attempt, "captured", COST)
+
+
+@pytest.mark.parametrize("point", REFUSED_ORDER)
+async def test_an_order_that_was_being_put_off_makes_one_resource_once_the_cause_is_mended(
+    world: "World", point: str
+) -> None:
+    attempt = await paid(world)
+    tries = "1" if point in around(Commit.ORDER_PARKED) else "9"
+
+    await dies(world, point, REKINDLE_NAMESPACE="no-such-namespace", BRIDGE_PARK_AFTER=tries)
+
+    async with world.bridge():
+        await the_one_resource(world, attempt)
+        await world.report(attempt, world.ended(Phase.SUCCEEDED, "Completed", result=world.result(attempt)))
+        await world.seen(attempt, "completed")
     assert await settled(world, attempt, "captured", COST)
 
 

@@ -71,9 +71,10 @@ class Mortals:
         self, point: str, account: "Account", method: str, path: str, **request: Any
     ) -> httpx.Response | None:
         """Make a request that kills its server; return the reply if one came before."""
+        headers = {"Authorization": f"Bearer {account.token}", **request.pop("headers", {})}
         async with self.server(point) as url, httpx.AsyncClient(base_url=url, timeout=60) as http:
             try:
-                return await http.request(method, path, headers={"Authorization": f"Bearer {account.token}"}, **request)
+                return await http.request(method, path, headers=headers, **request)
             except httpx.TransportError:
                 return None
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from tests.api.fault_points import (
+    ANNOUNCEMENT,
     CANCELLATION,
     DELETED_PHOTO,
     FIRST_CALL,
@@ -74,6 +75,22 @@ async def test_an_upload_that_is_sent_again_is_one_photo(
     assert await mortals.sweep() == 0
     assert api.rows("SELECT id::text, status FROM photos") == [(reply.json()["id"], "ready")]
     assert api.rows("SELECT count(*) FROM audit_logs WHERE action = 'photo.uploaded'") == [(1,)]
+    assert stored_and_known(api)
+
+
+@pytest.mark.parametrize("point", ANNOUNCEMENT)
+async def test_a_form_that_is_asked_for_again_is_of_one_upload(
+    api: "Api", account: "Account", mortals: "Mortals", photo_bytes: "PhotoMaker", point: str
+) -> None:
+    asked: dict[str, Any] = {"json": {"content_type": "image/jpeg"}, "headers": {"Idempotency-Key": "one"}}
+
+    assert await mortals.dying(point, account, "POST", "/api/v1/photos/presigned-upload", **asked) is None
+
+    form = (await account.http.post("/api/v1/photos/presigned-upload", **asked)).json()
+    assert api.rows("SELECT id::text, status FROM photos") == [(form["photo_id"], "pending")]
+    async with httpx.AsyncClient() as browser:
+        await browser.post(form["url"], data=form["fields"], files={"file": ("photo", photo_bytes())})
+    assert (await account.http.post(f"/api/v1/photos/{form['photo_id']}/complete")).status_code == 201
     assert stored_and_known(api)
 
 
