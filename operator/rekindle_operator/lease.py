@@ -129,7 +129,7 @@ class Leadership:
             self._renewed_at = -math.inf
             return False
         try:
-            return await self._write(await self._owned(lease or self._blank()))
+            return await self._write(lease or await self._blank())
         except ApiError as error:
             if error.status != 409:
                 raise
@@ -144,18 +144,15 @@ class Leadership:
             logger.info("standing by", extra={**self._words, "holder": held_by})
         return free
 
-    def _blank(self) -> Json:
-        names = {"name": self._terms.name, "namespace": self._terms.namespace}
-        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": names}
-
-    async def _owned(self, lease: Json) -> Json:
-        """Return the Lease as a dependent of the service account, unless it depends on something or there is none."""
-        metadata, name = lease["metadata"], self._terms.owner
-        account = await self._read(SERVICE_ACCOUNTS, name) if name and not metadata.get("ownerReferences") else None
-        if account is None:
-            return lease
-        owner = {"apiVersion": "v1", "kind": "ServiceAccount", "name": name, "uid": account["metadata"]["uid"]}
-        return {**lease, "metadata": {**metadata, "ownerReferences": [owner]}}
+    async def _blank(self) -> Json:
+        """Return a Lease to be made, as a dependent of the service account if there is one."""
+        metadata: Json = {"name": self._terms.name, "namespace": self._terms.namespace}
+        account = await self._read(SERVICE_ACCOUNTS, self._terms.owner) if self._terms.owner else None
+        if account is not None:
+            uid = account["metadata"]["uid"]
+            owner = {"apiVersion": "v1", "kind": "ServiceAccount", "name": self._terms.owner, "uid": uid}
+            metadata["ownerReferences"] = [owner]
+        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
 
     async def _read(self, resource: Resource, name: str) -> Json | None:
         try:

@@ -57,8 +57,8 @@ class Settings(BaseSettings):
     in its own name leads at once, so two that run at the same time must never share it; the uid of a pod is a good one:
     a container that was killed and restarted need not wait."""
     service_account: str = ""
-    """Service account of this pod, in the namespace of the Lease. The Lease is made its dependent, so that it goes when
-    the account does: with the installation. Left out, the Lease stays."""
+    """Service account of this pod, in the namespace of the Lease. A Lease that is new is made its dependent, so that it
+    goes when the account does: with the installation. Left out, the Lease stays."""
     allowed_buckets: Names = ()
     """S3 buckets that jobs may name, separated by commas; every bucket when empty."""
     allowed_service_accounts: Names = ()
