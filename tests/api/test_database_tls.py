@@ -8,7 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from tests.api.answering import answer, serving
 
 from rekindle_api.database import Database
 from rekindle_api.database.connection import migration_engine
@@ -290,25 +291,16 @@ class _RefusingSts(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        body = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
-        self.send_response(403)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Be silent."""
+        answer(
+            self, 403, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+        )
 
 
 @pytest.fixture
 def refusing_sts() -> Iterator[str]:
     """The URL of a service that gives nobody credentials."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _RefusingSts) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(_RefusingSts) as url:
+        yield url
 
 
 async def test_credentials_that_aws_refuses_to_renew_open_no_connection(

@@ -1,11 +1,10 @@
 """What S3 answers when it does not do what it was asked to."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 
 import pytest
+from tests.api.answering import answer, serving
 
 from rekindle_api.settings import StorageSettings, read
 from rekindle_api.storage import ObjectStorage, StorageUnavailableError
@@ -16,34 +15,21 @@ class _KeepingS3(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if "uploads" in self.path.partition("?")[2].split("&"):
-            self._answer("<ListMultipartUploadsResult/>")
+            answer(self, 200, "<ListMultipartUploadsResult/>")
         else:
             keys = "".join(f"<Contents><Key>a/{name}</Key></Contents>" for name in ("kept", "gone"))
-            self._answer(f"<ListBucketResult>{keys}</ListBucketResult>")
+            answer(self, 200, f"<ListBucketResult>{keys}</ListBucketResult>")
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer("<DeleteResult><Error><Key>a/kept</Key><Code>AccessDenied</Code></Error></DeleteResult>")
-
-    def _answer(self, body: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Be silent."""
+        answer(self, 200, "<DeleteResult><Error><Key>a/kept</Key><Code>AccessDenied</Code></Error></DeleteResult>")
 
 
 @pytest.fixture
 def keeping_s3() -> Iterator[str]:
     """The URL of an S3 that keeps an object."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _KeepingS3) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(_KeepingS3) as url:
+        yield url
 
 
 async def test_an_object_that_s3_does_not_delete_is_not_taken_for_gone(
