@@ -24,23 +24,24 @@ WORKER_IMAGE = "rekindle-worker:dev"
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what these tests run and the cache lacks: no test's limit of time is meant for that."""
+    if session.config.option.collectonly:
+        return
     from rekindle_dev import helm
     from rekindle_dev.controlplane.build import BuildError, built, cache_directory
     from rekindle_dev.controlplane.programs import PlainReport, find_programs
     from rekindle_dev.controlplane.toolchain import ToolchainError
     from rekindle_dev.stripe_mock.service import PROGRAM
 
-    if session.config.option.collectonly:
-        return
     fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    folders = {item.path.parent.name for item in session.items}
+    files = {item.path for item in session.items}
+    commands = any(item.path.parent.name == "dev" and item.get_closest_marker("stack") for item in session.items)
     try:
         with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            if fixtures & {"control_plane", "stack"} or "dev" in folders:
+            if fixtures & {"control_plane", "stack"} or commands:
                 find_programs(PlainReport(), say=print)
             if "stripe_mock" in fixtures:
                 built(PROGRAM, cache_directory(), PlainReport("stripe-mock"))
-            if folders & {"charts", "dev", "docs"}:
+            if any(file.parent.name in {"charts", "docs"} or file.stem == "test_dev_helm" for file in files):
                 helm.helm_binary()
     except (BuildError, ToolchainError) as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)

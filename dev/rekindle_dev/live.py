@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -61,6 +62,9 @@ class _Run:
                 self._start_again()
 
     def _status_after_a_while(self) -> int | None:
+        if self._program.poll() is not None:
+            # It waits for a change.
+            time.sleep(_LOOK_SECONDS)
         try:
             return self._program.wait(_LOOK_SECONDS)
         except subprocess.TimeoutExpired:

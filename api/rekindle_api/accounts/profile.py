@@ -54,6 +54,8 @@ async def change_profile(session: AsyncSession, user: User, update: ProfileUpdat
     if not (columns := update.columns()):
         return user
     # Looked at again under the lock: a tombstone must stay without personal data.
-    refuse_closed(await UserRepository(session).get(user.id, lock=True) or user)
+    locked = await UserRepository(session).get(user.id, lock=True)
+    assert locked is not None  # noqa: S101 - rows of users are never deleted
+    refuse_closed(locked)
     await AuditRepository(session).record("account.profile_changed", user.id, user.id)
     return await UserRepository(session).change(user.id, {**columns, "profile_changed_at": datetime.now(UTC)})

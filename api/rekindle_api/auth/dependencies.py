@@ -22,6 +22,7 @@ from rekindle_api.auth.errors import (
 )
 from rekindle_api.auth.tokens import Claims, TokenVerifier
 from rekindle_api.database.connection import database_of
+from rekindle_api.faults import Commit, at_commit
 from rekindle_api.problems import raises
 from rekindle_api.problems.common import DatabaseUnavailableError
 from rekindle_api.settings import Plan, PlanSettings
@@ -129,6 +130,7 @@ async def _introduced(request: Request, user: User) -> User:
         applied = await apply_record(session, record)
         if applied.action is Action.DELETED:
             await AuditRepository(session).record("account.deleted", None, user.id, wanted_by="supabase")
+            at_commit(session, Commit.ACCOUNT_ENDED)
     return applied.user or user
 
 

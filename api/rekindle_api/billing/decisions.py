@@ -106,20 +106,16 @@ def credits_of_invoice(
     Returns:
         None if no line is for a subscription.
     """
-    total, latest = Fraction(0), None
-    rank: tuple[bool, datetime] | None = None
-    for line in lines:
-        if not line.of_subscription or line.price is None:
-            continue
-        tier = tier_of(line.price)
+    ours = [(line, tier_of(line.price)) for line in lines if line.of_subscription and line.price is not None]
+    if not ours:
+        return None
+    total = Fraction(0)
+    for line, tier in ours:
         share = _share(line.period_start, line.period_end) if line.proration else Fraction(1)
         total += share * credits_of[tier] * (-1 if line.amount < 0 else 1)
-        # What was charged for says more than what was given back; but it may be that there is only the latter.
-        charged = line.amount >= 0
-        if rank is None or (charged, line.period_end) >= rank:
-            rank = (charged, line.period_end)
-            latest = InvoiceCredits(0, line.period_end, tier if charged else None)
-    return None if latest is None else InvoiceCredits(_rounded(total), latest.period_end, latest.tier)
+    # What was charged for says more than what was given back, and of equals the last; there may be only the latter.
+    latest, tier = max(reversed(ours), key=lambda each: (each[0].amount >= 0, each[0].period_end))
+    return InvoiceCredits(_rounded(total), latest.period_end, tier if latest.amount >= 0 else None)
 
 
 def _share(start: datetime, end: datetime) -> Fraction:

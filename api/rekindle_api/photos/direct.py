@@ -118,15 +118,14 @@ class DirectUploads:
         await storage.copy(came, photo.original_key, str(examined.facts["media_type"]))
         reached(Place.UPLOAD_STORED)
         uploaded = await intake.finish(owner, photo, examined)
-        if uploaded is None:
-            # A twin of this call was faster, or the upload was given up: then nothing else deletes what was copied.
-            await intake.clear(photo, forget=False)
-            uploaded = await self._done(owner, await self._announced(owner, photo.id))
-        elif uploaded.created:
+        if uploaded is not None and uploaded.created:
             with suppress(StorageUnavailableError):  # the sweep deletes what came, too
                 await storage.delete_prefix(incoming_prefix(owner.id, photo.id))
-        else:
-            await intake.clear(photo, forget=False)
+            return uploaded
+        # The bytes are a photo already, or the upload was given up: then nothing else deletes what was copied.
+        await intake.clear(photo, forget=False)
+        # Or a twin of this call was faster.
+        uploaded = uploaded or await self._done(owner, await self._announced(owner, photo.id))
         if uploaded is None:
             raise UploadStalledError("The upload took too long and was given up.")
         return uploaded
