@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         journey.keep_apart,
         journey.kill_operator,
         journey.upgrade,
+        journey.hold_policies,
         journey.sweep,
         journey.compare_rights,
         journey.develop,

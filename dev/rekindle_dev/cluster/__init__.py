@@ -1,6 +1,6 @@
-"""A Kubernetes of one real node: control plane, containerd, kubelet, kube-proxy, CNI and CoreDNS. Needs root.
+"""A Kubernetes of one real node: control plane, containerd, kubelet, kube-proxy, kube-router, CNI, CoreDNS. As root.
 
-What can be proved only with real pods is proved on it: images, security contexts, probes, DNS, service addresses.
+Only with real pods can be proved: images, security contexts, probes, DNS, Services, NetworkPolicies.
 """
 
 from rekindle_dev.cluster.cluster import Cluster

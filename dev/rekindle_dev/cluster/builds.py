@@ -23,6 +23,12 @@ def _node() -> GoProgram:
 
 NODE = _node()
 COREDNS = GoProgram("coredns", _SOURCES / "coredns", package="github.com/coredns/coredns", proof=("-version",))
+ROUTER = GoProgram(
+    "kube-router",
+    _SOURCES / "kube-router",
+    package="github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+    proof=("--version",),
+)
 PAUSE = GoProgram("pause", _SOURCES / "pause", proof=("once",))
 
 
@@ -32,11 +38,12 @@ class Binaries:
 
     node: Path
     coredns: Path
+    router: Path
     pause: Path
 
     @classmethod
     def find(cls, report_of: Callable[[str], Report]) -> Self:
-        """Find all three, building those that the cache lacks.
+        """Find all of them, building those that the cache lacks.
 
         Args:
             report_of: returns, for the name of a program, what is told how far its build is.
@@ -45,5 +52,7 @@ class Binaries:
             BuildError, ToolchainError: if one must be built and cannot be.
         """
         cache = cache_directory()
-        found = {program.name: built(program, cache, report_of(program.name)) for program in (NODE, COREDNS, PAUSE)}
-        return cls(**found)
+        node, coredns, router, pause = (
+            built(program, cache, report_of(program.name)) for program in (NODE, COREDNS, ROUTER, PAUSE)
+        )
+        return cls(node, coredns, router, pause)

@@ -19,6 +19,7 @@ from rekindle_dev.cluster.turn import Turn
 from rekindle_dev.controlplane import ControlPlane
 from rekindle_dev.controlplane.access import User
 from rekindle_dev.controlplane.build import BuildProgress
+from rekindle_dev.controlplane.components import SERVICE_RANGE
 from rekindle_dev.controlplane.programs import describe, find_programs
 from rekindle_dev.processes import Child, PartError, Program
 
@@ -29,6 +30,7 @@ _USERS = (
     User(files.NODE_USER, (files.NODE_GROUP,)),
     User(files.PROXY_USER),
     User(files.DNS_USER),
+    User(files.POLICY_USER),
 )
 
 
@@ -135,11 +137,12 @@ class Cluster:
             address=files.NODE_ADDRESS,
             users=_USERS,
         )
-        kubelet, proxy, dns = (self.control_plane.write_kubeconfig(user.name) for user in _USERS)
+        kubelet, proxy, dns, policies = (self.control_plane.write_kubeconfig(user.name) for user in _USERS)
         files.write(self._layout, self.control_plane.ca_file, proxy, dns)
-        self.control_plane.apply(files.dns_rights())
+        self.control_plane.apply(files.rights())
         self._start_containerd(binaries)
         self._start_node(binaries, kubelet)
+        self._start_policies(binaries, policies)
 
     def _start_containerd(self, binaries: Binaries) -> None:
         config = str(self.directory / "containerd.toml")
@@ -159,6 +162,16 @@ class Cluster:
         dns.wait_until(lambda: _answers(files.DNS_READY_PORT, "/ready"), seconds=READY_SECONDS)
         proxy.wait_until(lambda: _answers(files.PROXY_HEALTH_PORT, "/healthz"), seconds=READY_SECONDS)
         kubelet.wait_until(self._takes_pods, seconds=READY_SECONDS)
+
+    def _start_policies(self, binaries: Binaries, kubeconfig: Path) -> None:
+        """Have NetworkPolicies enforced; it needs a node that is registered."""
+        router = self._run(
+            "kube-router", str(binaries.router), f"--kubeconfig={kubeconfig}",
+            f"--hostname-override={files.NODE_NAME}", f"--service-cluster-ip-range={SERVICE_RANGE}",
+            "--run-firewall=true", "--run-router=false", "--run-service-proxy=false", "--run-loadbalancer=false",
+            "--health-port=0",
+        )  # fmt: skip
+        router.wait_until(machine.enforces_policies, seconds=READY_SECONDS)
 
     def _takes_pods(self) -> bool:
         node = json.loads(self.control_plane.get(f"/api/v1/nodes/{files.NODE_NAME}"))

@@ -12,6 +12,7 @@ NODE_USER = f"system:node:{NODE_NAME}"
 NODE_GROUP = "system:nodes"
 PROXY_USER = "system:kube-proxy"
 DNS_USER = "system:coredns"
+POLICY_USER = "system:kube-router"
 
 # An interface of our own with an address of our own: nothing here is reachable from other machines, and no file names
 # an address that the machine may lose.
@@ -160,15 +161,25 @@ def corefile(kubeconfig: Path) -> str:
 """
 
 
-def dns_rights() -> list[dict[str, Any]]:
-    """Return the objects that let CoreDNS read the names of the cluster."""
-    rules = [
-        {"apiGroups": [""], "resources": ["services", "namespaces", "pods"], "verbs": ["list", "watch"]},
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
-    ]
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": DNS_USER}
-    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": DNS_USER}
-    metadata = {"name": DNS_USER}
+def rights() -> list[dict[str, Any]]:
+    """Return the objects that let CoreDNS read the names of the cluster, and kube-router its policies."""
+    reading = {
+        DNS_USER: {"": ["services", "namespaces", "pods"], "discovery.k8s.io": ["endpointslices"]},
+        POLICY_USER: {
+            "": ["services", "namespaces", "pods", "nodes", "endpoints"],
+            "discovery.k8s.io": ["endpointslices"],
+            "networking.k8s.io": ["networkpolicies"],
+        },
+    }
+    return [each for user, resources in reading.items() for each in _may_read(user, resources)]
+
+
+def _may_read(user: str, resources: dict[str, list[str]]) -> list[dict[str, Any]]:
+    verbs = ["get", "list", "watch"]
+    rules = [{"apiGroups": [group], "resources": names, "verbs": verbs} for group, names in resources.items()]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}
+    metadata = {"name": user}
     version = "rbac.authorization.k8s.io/v1"
     return [
         {"apiVersion": version, "kind": "ClusterRole", "metadata": metadata, "rules": rules},
@@ -177,7 +188,7 @@ def dns_rights() -> list[dict[str, Any]]:
             "kind": "ClusterRoleBinding",
             "metadata": metadata,
             "roleRef": role,
-            "subjects": [user],
+            "subjects": [subject],
         },
     ]
 

@@ -22,6 +22,7 @@ _KERNEL = Path("/proc/sys")
 _OURS = ("-m", "comment", "--comment", "rekindle", "-j", "ACCEPT")
 _FORWARDS = (("FORWARD", "-s", POD_RANGE, *_OURS), ("FORWARD", "-d", POD_RANGE, *_OURS))
 _CHAINS = "KUBE-"
+_SETS = ("KUBE-", "kube-router-")
 
 
 def prepare(layout: Layout) -> None:
@@ -52,11 +53,20 @@ def restore(layout: Layout) -> None:
     for program in ("iptables", "ip6tables"):
         if script := removal(_try(f"{program}-save")):
             _try(f"{program}-restore", "-w", "--noflush", stdin=script)
+    for name in _try("ipset", "list", "-name").split():
+        if name.startswith(_SETS):
+            _try("ipset", "destroy", name)
     _try("ip", "link", "delete", INTERFACE)
     with suppress(FileNotFoundError):
         for name, value in json.loads(_record_of(layout).read_text()).items():
             (_KERNEL / name).write_text(value)
         _record_of(layout).unlink()
+
+
+def enforces_policies() -> bool:
+    """Tell whether packets of pods pass by the policies."""
+    rules = _run("iptables-save").splitlines()
+    return any(rule.startswith("-A FORWARD ") and rule.endswith(" -j KUBE-ROUTER-FORWARD") for rule in rules)
 
 
 def removal(saved: str) -> str:

@@ -15,6 +15,7 @@ _PACKAGES = {
     "iptables": "iptables",
     "iptables-save": "iptables",
     "conntrack": "conntrack",
+    "ipset": "ipset",
     "ip": "iproute2",
     "mount": "mount",
 }

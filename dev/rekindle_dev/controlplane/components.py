@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rekindle_dev.controlplane.certificates import LOOPBACK, KeyPair
 
+SERVICE_RANGE = "10.96.0.0/16"
+"""Addresses that Services get."""
 _ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
@@ -79,7 +81,7 @@ def _apiserver(files: Files, ports: Mapping[str, list[int]]) -> list[str]:
         f"--service-account-key-file={files.service_account.certificate}",
         f"--service-account-signing-key-file={files.service_account.key}",
         f"--service-account-issuer={_ISSUER}",
-        "--service-cluster-ip-range=10.96.0.0/16",
+        f"--service-cluster-ip-range={SERVICE_RANGE}",
         "--kubelet-preferred-address-types=InternalIP",
         f"--kubelet-client-certificate={files.kubelet_client.certificate}",
         f"--kubelet-client-key={files.kubelet_client.key}",
