@@ -44,7 +44,7 @@ COPY requirements/worker.lock /build/
 # Wheels of codecs carry symbols for their debuggers.
 RUN python3 -m pip --python /opt/rekindle/bin/python install --require-hashes -r /build/worker.lock \
  && python3 /build/prune.py packages /opt/rekindle/python/site-packages \
- && find /opt/rekindle/python/site-packages/av /opt/rekindle/python/site-packages/scipy -name "*.so" -exec strip --strip-unneeded {} +
+ && cd /opt/rekindle/python/site-packages && find av numpy PIL scipy skimage -name "*.so" -exec strip --strip-unneeded {} +
 COPY --from=wheel /wheels /wheels
 RUN python3 -m pip --python /opt/rekindle/bin/python install --no-deps /wheels/*.whl \
  && python3 /build/prune.py rooms /opt/rekindle/python/site-packages rekindle_worker

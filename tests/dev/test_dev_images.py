@@ -59,6 +59,7 @@ def test_tests_headers_and_other_services_of_aws_are_left_out(site: Path) -> Non
     kept = [
         _file(site / "package/module.py"),
         _file(site / "numpy/_core/tests/_natype.py"),
+        _file(site / "scipy/ndimage/__init__.py"),
         _file(site / "botocore/data/s3/service-2.json"),
         _file(site / "botocore/data/endpoints.json"),
         _file(site / "kubernetes/client/models/__init__.py"),
@@ -67,6 +68,8 @@ def test_tests_headers_and_other_services_of_aws_are_left_out(site: Path) -> Non
         _file(site / "package/tests/test_module.py"),
         _file(site / "package/include/package.h"),
         _file(site / "package/fast.pyx"),
+        _file(site / "numpy/_core/tests/test_dtype.py"),
+        _file(site / "scipy/stats/__init__.py"),
         _file(site / "botocore/data/ec2/service-2.json"),
         _file(site / "kubernetes/client/models/v1_pod.py"),
     ]

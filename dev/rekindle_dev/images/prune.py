@@ -21,12 +21,19 @@ _NEVER_LOADED = (
     "kubernetes/client/*/__pycache__",
     "kubernetes/aio/client/models/__pycache__",
     "cv2/data",
+    "imageio",
     "networkx",
+    "numpy/_core/tests/[!_]*",
+    "scipy/cluster",
+    "scipy/datasets",
+    "scipy/io",
+    "scipy/stats",
     "skimage/data/*.jpg",
     "skimage/data/*.np?",
     "skimage/data/*.png",
 )
-"""The client without asyncio; models that are loaded one by one, so hardly any; cascades, graphs, sample pictures."""
+"""The client without asyncio; models that are loaded one by one, so hardly any; cascades, graphs, sample pictures, and
+what of NumPy, SciPy and scikit-image only others than the worker use."""
 
 
 def prune_packages(site: Path) -> None:
