@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from tests.e2e.photos import damaged_photo
 from rekindle_api.faults import Place
 from rekindle_dev.controlplane import audit
 from rekindle_dev.node import ProcessNode
+from rekindle_dev.service import Service
 from rekindle_dev.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -168,21 +169,29 @@ def _made(admin: Admin, kind: str, attempt_id: str) -> None:
     admin.eventually(lambda: admin.kubectl(*found), seconds=60)
 
 
+def _at_the_second_try(admin: Admin, programs: Programs, ask: Callable[[], str]) -> tuple[str, Service]:
+    """Have a bridge die when it has made what is asked for, and another find it; return the attempt and that one."""
+    quick = {"BRIDGE_CLAIM_SECONDS": "2", "BRIDGE_REPAIR_SECONDS": "2"}
+    dying = programs.begin("bridge", **quick, BRIDGE_PORT="0", REKINDLE_FAULT_POINT=Place.RESOURCE_MADE.value)
+    attempt_id = ask()
+    admin.eventually(lambda: dying.exit_code is not None, seconds=60)
+    bridge = programs.serve("bridge", "BRIDGE_PORT", **quick, BRIDGE_HOST="127.0.0.1")
+    admin.eventually(lambda: "rekindle_bridge_outbox_entries 0.0" in httpx.get(f"{bridge.url}/metrics").text)
+    return attempt_id, bridge
+
+
 def _do_by_the_api(admin: Admin, programs: Programs, around: Surroundings, operator_pid: int) -> None:
     """Restore and animate through the API, with a bridge that dies at the worst place; cancel both; sweep."""
-    dying = {"BRIDGE_PORT": "0", "BRIDGE_CLAIM_SECONDS": "2", "REKINDLE_FAULT_POINT": Place.RESOURCE_MADE.value}
     api = programs.serve("api")
     session = around.issuer.sign_up("ann@example.com", "a-long-password")
     with Visitor(api.url, session.access_token) as ann:
         photo = ann.upload("a.jpg", damaged_photo(256, seed=7))
-        bridge = programs.begin("bridge", **dying)
-        restore = ann.restore(photo)
-        admin.eventually(lambda: bridge.exit_code is not None, seconds=60)
-        # The first visit is now the second try to make what is there already.
-        bridge = programs.begin("bridge", **dying | {"REKINDLE_FAULT_POINT": f"{Place.RESOURCE_MADE}:2"})
-        animation = ann.animate(photo, restore)
-        admin.eventually(lambda: bridge.exit_code is not None, seconds=60)
-        programs.serve("bridge", "BRIDGE_PORT", BRIDGE_HOST="127.0.0.1", BRIDGE_REPAIR_SECONDS="2")
+        # Nothing may end before the second try has looked at it.
+        os.kill(operator_pid, signal.SIGSTOP)
+        restore, bridge = _at_the_second_try(admin, programs, lambda: ann.restore(photo))
+        bridge.close()
+        _at_the_second_try(admin, programs, lambda: ann.animate(photo, restore))
+        os.kill(operator_pid, signal.SIGCONT)
         admin.until_finished()
         os.kill(operator_pid, signal.SIGSTOP)
         other = ann.upload("b.jpg", damaged_photo(256, seed=8))
