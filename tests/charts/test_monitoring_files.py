@@ -26,8 +26,23 @@ PAGE = (ROOT / "docs/operating.md").read_text("utf-8")
 
 OTHERS = {"up": {"job", "instance", "namespace"}, "kube_job_status_failed": {"job_name", "namespace"}}
 """Metrics that Prometheus and kube-state-metrics make, with their labels."""
-BRIDGE = {sample.name: set(sample.labels) for family in BridgeMetrics().registry.collect() for sample in family.samples}
-"""Metrics of a bridge that has just started, with their labels."""
+
+
+def _of_the_bridge() -> dict[str, set[str]]:
+    """The metrics of a bridge in which everything has happened once, with their labels."""
+    metrics = BridgeMetrics()
+    for metric, labels in (
+        (metrics.failures, 1),
+        (metrics.transitions, 2),
+        (metrics.orders, 3),
+        (metrics.watch_age, 1),
+    ):
+        metric.labels(*["once"] * labels)
+    families = metrics.registry.collect()
+    return {sample.name: set(sample.labels) for family in families for sample in family.samples}
+
+
+BRIDGE = _of_the_bridge()
 TARGET = {"job", "instance", "namespace", "pod"}
 """Labels that Prometheus gives to whatever it scrapes."""
 VALUES: dict[str, set[str]] = {
