@@ -135,7 +135,7 @@ class Journey:
             _demand_one_run(release, attempt_id)
             images = {
                 container["image"]
-                for deployment in release.items("deployments -l app.kubernetes.io/component!=tryout")
+                for deployment in release.items("deployments", "-l", "app.kubernetes.io/component!=tryout")
                 for container in deployment["spec"]["template"]["spec"]["containers"]
             }
             _demand(all(image.endswith(f":{SECOND}") for image in images), f"images are {images}")

@@ -107,13 +107,13 @@ class Release:
         self.kubectl("label", "namespace", self.namespace, "pod-security.kubernetes.io/enforce=restricted")
         if not self._own:
             self._make_secret(self._providers.secret(self._cluster.control_plane))
-        self._helm("install", *self._values(), "--wait", f"--timeout={WAIT_SECONDS}s")
+        self._helm("install", self._chart, *self._values(), "--wait", f"--timeout={WAIT_SECONDS}s")
 
     def upgrade(self, tag: str, *settings: str) -> None:
         """Go over to today's chart and to other images, with more settings as after `--set`."""
         self._tag, self._chart = tag, CHARTS / "rekindle"
         more = [f"--set={setting}" for setting in settings]
-        self._helm("upgrade", *self._values(), *more, "--wait", f"--timeout={WAIT_SECONDS}s")
+        self._helm("upgrade", self._chart, *self._values(), *more, "--wait", f"--timeout={WAIT_SECONDS}s")
 
     def image(self, program: str) -> str:
         """Return the name of the image of a program."""
@@ -121,7 +121,7 @@ class Release:
 
     def copy_into(self, component: str, path: str, content: str) -> str:
         """Put a file into the running container of a component as `skaffold dev` does; return the pod's name."""
-        pods = self.items(f"pods -l app.kubernetes.io/component={component}")
+        pods = self.items("pods", "-l", f"app.kubernetes.io/component={component}")
         [pod] = [each["metadata"]["name"] for each in pods if "deletionTimestamp" not in each["metadata"]]
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
@@ -134,20 +134,11 @@ class Release:
 
     def test(self) -> str:
         """Run `helm test` and return what it said."""
-        return helm.run(
-            "test",
-            self.name,
-            "--namespace",
-            self.namespace,
-            kubeconfig=self._cluster.control_plane.kubeconfig,
-        )
+        return self._helm("test")
 
     def uninstall(self) -> None:
         """Take the release away, and wait until its objects are gone."""
-        helm.run(
-            "uninstall", self.name, "--namespace", self.namespace, "--wait",
-            kubeconfig=self._cluster.control_plane.kubeconfig,
-        )  # fmt: skip
+        self._helm("uninstall", "--wait")
 
     def left(self) -> list[str]:
         """Return what is in the namespace and was made for this release: kind/name."""
@@ -160,9 +151,9 @@ class Release:
         """Run kubectl in the namespace as the administrator."""
         return self._cluster.control_plane.kubectl("--namespace", self.namespace, *arguments, stdin=stdin)
 
-    def items(self, kind: str) -> list[dict[str, Any]]:
-        """Return all objects of a kind in the namespace; further words are options of `kubectl get`."""
-        items: list[dict[str, Any]] = json.loads(self.kubectl("get", *kind.split(), "-o", "json"))["items"]
+    def items(self, kind: str, *options: str) -> list[dict[str, Any]]:
+        """Return all objects of a kind in the namespace, or as the options of `kubectl get` choose."""
+        items: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, *options, "-o", "json"))["items"]
         return items
 
     @contextmanager
@@ -251,11 +242,9 @@ class Release:
             [{"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(values)}]
         )
 
-    def _helm(self, command: str, *arguments: str) -> None:
-        helm.run(
-            command, self.name, self._chart, "--namespace", self.namespace, *arguments,
-            kubeconfig=self._cluster.control_plane.kubeconfig,
-        )  # fmt: skip
+    def _helm(self, command: str, *arguments: str | Path) -> str:
+        kubeconfig = self._cluster.control_plane.kubeconfig
+        return helm.run(command, self.name, *arguments, "--namespace", self.namespace, kubeconfig=kubeconfig)
 
 
 def _images(tag: str) -> dict[str, Any]:

@@ -174,7 +174,8 @@ class Intake:
             async with self.database.transaction() as session:
                 photos = PhotoRepository(session)
                 # One that somebody else hid, or swept already, may have been written to since.
-                kept = not await photos.discard(photo.id) and await photos.is_live(photo.id)
+                discarded = await photos.discard(photo.id)
+                kept = not discarded and await photos.get(photo.owner_id, photo.id) is not None
                 at_commit(session, Commit.UPLOAD_DISCARDED)
             if kept:
                 return

@@ -167,11 +167,6 @@ class PhotoRepository:
         )
         return discarded.one_or_none() is not None
 
-    async def is_live(self, photo_id: uuid.UUID) -> bool:
-        """Tell whether an upload became a photo that is there."""
-        live = exists().where(Photo.id == photo_id, Photo.status == PhotoStatus.READY, Photo.deleted_at.is_(None))
-        return bool(await self._session.scalar(select(live)))
-
     async def forget(self, photo_id: uuid.UUID) -> None:
         """Delete the row of an upload that never became a photo."""
         await self._session.execute(delete(Photo).where(Photo.id == photo_id, Photo.status == PhotoStatus.PENDING))

@@ -101,6 +101,17 @@ class Shop:
         """Open a Checkout page and pay there; return the session as Stripe has it. No event is delivered."""
         return self.stripe.account.pay(await self.checkout(account, **wanted))
 
+    async def renewed_when_gone(self) -> tuple[Customer, uuid.UUID, dict[str, Any]]:
+        """Return a subscriber whose account has ended, our id, and the invoice of the month that renewed after that."""
+        buyer = await self.buyer()
+        session = await self.buy(buyer, tier="remember")
+        await self.deliver()
+        user_id = self.user_id(buyer)
+        self.api.rows("UPDATE users SET status = 'deleted', deleted_at = now() WHERE id = %s", user_id)
+        invoice = self.stripe.account.renew(session["subscription"])
+        assert invoice is not None
+        return buyer, user_id, invoice
+
     def news(self) -> list[dict[str, Any]]:
         """Return the events that were not delivered yet."""
         events = self.stripe.account.events[self.told :]

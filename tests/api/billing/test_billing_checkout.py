@@ -262,12 +262,7 @@ async def test_what_is_paid_for_an_account_that_is_gone_is_paid_back(shop: Shop,
 
 
 async def test_a_month_that_is_paid_after_the_account_ended_is_paid_back_and_those_before_are_not(shop: Shop):
-    buyer = await shop.buyer()
-    session = await shop.buy(buyer, tier="remember")
-    await shop.deliver()
-    user_id = shop.user_id(buyer)
-    shop.api.rows("UPDATE users SET status = 'deleted', deleted_at = now() WHERE id = %s", user_id)
-    shop.stripe.account.renew(session["subscription"])
+    buyer, user_id, _ = await shop.renewed_when_gone()
 
     events = shop.news()
     for _ in range(2):
@@ -281,13 +276,7 @@ async def test_a_month_that_is_paid_after_the_account_ended_is_paid_back_and_tho
 
 
 async def test_a_month_paid_too_late_is_paid_back_by_the_comparison_when_the_bank_held_it_before(shop: Shop):
-    buyer = await shop.buyer()
-    session = await shop.buy(buyer, tier="remember")
-    await shop.deliver()
-    user_id = shop.user_id(buyer)
-    shop.api.rows("UPDATE users SET status = 'deleted', deleted_at = now() WHERE id = %s", user_id)
-    invoice = shop.stripe.account.renew(session["subscription"])
-    assert invoice is not None
+    buyer, _, invoice = await shop.renewed_when_gone()
     dispute = shop.stripe.account.dispute(invoice["_payments"][0]["payment"]["payment_intent"])
     await shop.deliver()
     assert list(shop.stripe.account.all("refund")) == []

@@ -259,12 +259,7 @@ async def test_a_second_subscription_whose_end_was_begun_is_ended_and_paid_back_
 async def test_a_month_paid_too_late_whose_return_was_begun_is_paid_back_once(
     shop: Shop, doomed: Doomed, point: str
 ) -> None:
-    buyer = await shop.buyer()
-    session = await shop.buy(buyer, tier="remember")
-    await shop.deliver()
-    user_id = shop.user_id(buyer)
-    shop.api.rows("UPDATE users SET status = 'deleted', deleted_at = now() WHERE id = %s", user_id)
-    shop.stripe.account.renew(session["subscription"])
+    buyer, user_id, _ = await shop.renewed_when_gone()
     await told(shop)
 
     await doomed.bridge(point)
