@@ -66,8 +66,9 @@ def test_a_running_job_that_is_suspended_keeps_its_log_and_its_retries_and_runs_
     assert "failures" not in suspended
     assert api.items("jobs") == []
     assert api.items("pods") == []
-    go.touch()
     resume(api, "portrait")
+    api.until_running("portrait")
+    go.touch()
     done = api.until_finished("portrait", seconds=60)
     assert [attempt["reason"] for attempt in done["attempts"]] == ["Suspended", "Completed"]
     assert done["run"]["number"] == 2
