@@ -189,6 +189,7 @@ async def test_a_ledger_that_does_not_add_up_is_told_with_its_differences(api: "
     assert whole.status == one.status == 1
     assert {"difference": f"user {ann}: the balance is 7, the entries make 5"} in whole.json["differences"]
     assert "the entries make 5" in one.out
+    assert [subject for subject, _, _ in trail(api, "admin.ledger_checked")] == [None, None, ann]
 
 
 async def test_an_order_that_was_set_aside_is_shown_and_taken_up_again(
@@ -210,6 +211,7 @@ async def test_an_order_that_was_set_aside_is_shown_and_taken_up_again(
     assert unknown.status == 1
     [(subject, _, details)] = trail(api, "admin.order_retried")
     assert (subject, details["reason"]) == (attempt, "role mended")
+    assert len(trail(api, "admin.outbox_viewed")) == 2
 
 
 async def test_a_webhook_is_listed_shown_and_handled_again(api: "Api", admin: Admin) -> None:
@@ -234,6 +236,9 @@ async def test_a_webhook_is_listed_shown_and_handled_again(api: "Api", admin: Ad
     assert [event["external_id"] for event in waiting["webhooks"]] == ["evt_1"]
     assert unknown.status == object_only.status == 1
     assert [details["external_id"] for _, _, details in trail(api, "admin.webhook_replayed")] == ["evt_1"]
+    assert len(trail(api, "admin.webhooks_viewed")) == 2
+    viewed = api.rows("SELECT id::text FROM webhook_events ORDER BY id")
+    assert sorted((subject,) for subject, _, _ in trail(api, "admin.webhook_viewed")) == viewed
 
 
 async def test_the_audit_log_is_read_by_who_did_it_and_to_what(

@@ -8,8 +8,8 @@ from rekindle_api.administration import inbox, money, orders, people, trail
 from rekindle_api.administration.program import Command, run_admin
 from rekindle_api.administration.records import EVENT_STATES
 
-_DESCRIPTION = """Look up and put right what only people can. Whatever changes something, or shows personal data, is
-written to the audit log with the name of who did it and the reason."""
+_DESCRIPTION = """Look up and put right what only people can. What is shown or changed is written to the audit log
+with the name of who did it and the reason."""
 _EXAMPLES = """examples:
   rekindle-api admin user show ann@example.com --reason "ticket 4711"
   rekindle-api admin user suspend 0197d3c2-… --reason "stolen card"

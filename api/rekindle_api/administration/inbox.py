@@ -18,12 +18,15 @@ async def list_events(desk: Desk, options: argparse.Namespace) -> Answer:
         (one.source, one.external_id, one.type, one.object_id, one.received_at, _state(one), one.attempts, one.outcome)
         for one in found
     ]
+    await desk.note("webhooks_viewed", None)
     return Answer([Table("webhooks", _COLUMNS, rows)])
 
 
 async def show_event(desk: Desk, options: argparse.Namespace) -> Answer:
     """Show the events of this id, or about this object."""
     found = await _found(desk, options.event)
+    for one in found:
+        await desk.note("webhook_viewed", one.id)
     facts = [_facts(one) for one in found]
     return Answer([Sheets("webhooks", tuple(facts[0]), [tuple(one.values()) for one in facts])])
 

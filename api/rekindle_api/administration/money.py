@@ -33,10 +33,7 @@ async def adjust_credits(desk: Desk, options: argparse.Namespace) -> Answer:
 
 async def check_ledger(desk: Desk, options: argparse.Namespace) -> Answer:
     """Compare balances with entries, lots, holds and attempts, of all accounts or of one."""
-    user = None
-    if options.user is not None:
-        user = await desk.user(options.user)
-        await desk.note("ledger_checked", user.id)
-    user_id = user.id if user is not None else None
+    user_id = None if options.user is None else (await desk.user(options.user)).id
+    await desk.note("ledger_checked", user_id)
     problems = [*await check(desk.session, user_id), *await check_charges(desk.session, user_id)]
     return Answer([Table("differences", ("difference",), [(one,) for one in problems])], status=1 if problems else 0)

@@ -31,6 +31,7 @@ async def show_outbox(desk: Desk, options: argparse.Namespace) -> Answer:
         "parked": backlog.parked,
         "oldest_waiting_seconds": round(backlog.oldest_seconds),
     }
+    await desk.note("outbox_viewed", None)
     return Answer([Record("outbox", counts), Table("orders", _COLUMNS, rows)])
 
 
