@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Protocol
 
-from rekindle_api.billing.months import add_months
+from rekindle_api.billing.months import month_before
 from rekindle_api.billing.remote import InvoiceLine, RemoteDispute, RemoteRefund
 from rekindle_api.settings import Tier
 
@@ -95,13 +95,19 @@ class InvoiceCredits:
 
 
 def credits_of_invoice(
-    lines: Sequence[InvoiceLine], tier_of: Callable[[str], Tier], credits_of: Mapping[Tier, int]
+    lines: Sequence[InvoiceLine], anchor: datetime, tier_of: Callable[[str], Tier], credits_of: Mapping[Tier, int]
 ) -> InvoiceCredits | None:
     """Return what a paid invoice gives: the month's credits for a whole period, and in proportion for part of one.
 
     Stripe bills a change of subscription as two parts of a period: money back for the old price and a charge for the
     new one. Credits follow the money, so an upgrade grants the difference for the time that is left, and a downgrade
     that gives money back takes the difference.
+
+    Args:
+        lines: what is billed.
+        anchor: when the subscription began; its months keep to that day.
+        tier_of: the tier that a price is for.
+        credits_of: the credits of a whole month.
 
     Returns:
         None if no line is for a subscription.
@@ -111,16 +117,16 @@ def credits_of_invoice(
         return None
     total = Fraction(0)
     for line, tier in ours:
-        share = _share(line.period_start, line.period_end) if line.proration else Fraction(1)
+        share = _share(line.period_start, line.period_end, anchor) if line.proration else Fraction(1)
         total += share * credits_of[tier] * (-1 if line.amount < 0 else 1)
     # What was charged for says more than what was given back, and of equals the last; there may be only the latter.
     latest, tier = max(reversed(ours), key=lambda each: (each[0].amount >= 0, each[0].period_end))
     return InvoiceCredits(_rounded(total), latest.period_end, tier if latest.amount >= 0 else None)
 
 
-def _share(start: datetime, end: datetime) -> Fraction:
+def _share(start: datetime, end: datetime, anchor: datetime) -> Fraction:
     """Return which share of the month that ends at `end` is left at `start`."""
-    month = end - add_months(end, -1)
+    month = end - month_before(end, anchor)
     return max(Fraction(0), min(Fraction(1), Fraction(int((end - start).total_seconds()), int(month.total_seconds()))))
 
 

@@ -1,13 +1,12 @@
 """What was paid: invoices of subscriptions and Checkout sessions for packs, each recorded and granted once."""
 
-import uuid
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rekindle_api.billing.context import Billing
 from rekindle_api.billing.decisions import InvoiceCredits, credits_of_invoice, is_live
-from rekindle_api.billing.models import CheckoutMode
+from rekindle_api.billing.models import CheckoutMode, Subscription
 from rekindle_api.billing.months import add_months
 from rekindle_api.billing.remote import RemoteInvoice, RemoteSession
 from rekindle_api.billing.repository import BillingRepository
@@ -41,7 +40,7 @@ async def apply_invoice(billing: Billing, invoice_id: str) -> str:
         subscription = await BillingRepository(session).subscription(remote.subscription)
     if subscription is None:
         return "absent"
-    if (due := _due(billing, remote)) is not None and due.credits < 0:
+    if (due := _due(billing, subscription, remote)) is not None and due.credits < 0:
         await _apply_earlier(billing, remote)
     async with billing.alone(subscription.user_id) as session:
         remote = await billing.stripe.invoice(invoice_id)
@@ -51,7 +50,7 @@ async def apply_invoice(billing: Billing, invoice_id: str) -> str:
         superseded = subscription.superseded
         late = _came_too_late(remote, await BillingRepository(session).user(subscription.user_id))
         counts = not (superseded or late)
-        new = await _record_invoice(billing, session, subscription.user_id, remote, counts=counts)
+        new = await _record_invoice(billing, session, subscription, remote, counts=counts)
         at_commit(session, Commit.INVOICE_APPLIED)
     if superseded:
         await pay_back(billing, subscription.id)
@@ -63,9 +62,9 @@ async def apply_invoice(billing: Billing, invoice_id: str) -> str:
     return "paid" if new else "known"
 
 
-def _due(billing: Billing, remote: RemoteInvoice) -> InvoiceCredits | None:
+def _due(billing: Billing, subscription: Subscription, remote: RemoteInvoice) -> InvoiceCredits | None:
     granted = {tier: plan.credits for tier, plan in billing.plans.plans.items()}
-    return credits_of_invoice(remote.lines, billing.tier_of, granted)
+    return credits_of_invoice(remote.lines, subscription.started_at, billing.tier_of, granted)
 
 
 async def _apply_earlier(billing: Billing, remote: RemoteInvoice) -> None:
@@ -85,18 +84,18 @@ def _came_too_late(remote: RemoteInvoice, user: User | None) -> bool:
 
 
 async def _record_invoice(
-    billing: Billing, session: AsyncSession, user_id: uuid.UUID, remote: RemoteInvoice, *, counts: bool
+    billing: Billing, session: AsyncSession, subscription: Subscription, remote: RemoteInvoice, *, counts: bool
 ) -> bool:
     """Record a paid invoice, and change the credits by what it is for if it counts; tell whether it is new."""
-    due = _due(billing, remote)
+    due = _due(billing, subscription, remote)
     amount = due.credits if due is not None and counts else 0
     description = _description(due, amount)
     rows = BillingRepository(session)
     new = await rows.add_payment(
         remote.id,
-        user_id=user_id,
+        user_id=subscription.user_id,
         payment_intent_id=remote.payment_intent,
-        subscription_id=remote.subscription,
+        subscription_id=subscription.id,
         description=description,
         amount=remote.amount_paid,
         currency=remote.currency,
@@ -111,7 +110,7 @@ async def _record_invoice(
     if amount > 0:
         # Monthly credits live for one month beyond the one they are for.
         until = add_months(due.period_end, 1)
-        grant = Grant(user_id, LotSource.SUBSCRIPTION, remote.id, amount, until, description)
+        grant = Grant(subscription.user_id, LotSource.SUBSCRIPTION, remote.id, amount, until, description)
         await credits_service.grant(session, grant)
     elif amount < 0:
         await take_from_subscription(session, payment, -amount)

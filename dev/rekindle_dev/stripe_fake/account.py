@@ -111,8 +111,9 @@ class Account(Money):
             cancel_at_period_end=False,
             cancel_at=None,
             ended_at=None,
+            billing_cycle_anchor=self.now,
         )
-        period = {"current_period_start": self.now, "current_period_end": month_after(self.now)}
+        period = {"current_period_start": self.now, "current_period_end": month_after(self.now, self.now)}
         item = {
             "id": self.new_id("si"),
             "object": "subscription_item",
@@ -142,7 +143,7 @@ class Account(Money):
             self.end(subscription_id)
             return None
         item["current_period_start"] = item["current_period_end"]
-        item["current_period_end"] = month_after(item["current_period_start"])
+        item["current_period_end"] = month_after(item["current_period_start"], subscription["billing_cycle_anchor"])
         subscription["status"] = "active" if paid else "past_due"
         self.tell("customer.subscription.updated", subscription)
         line = self._line(item, item["price"], item["price"]["unit_amount"])
@@ -266,9 +267,9 @@ class Account(Money):
         self.tell("invoice.paid", invoice)
 
 
-def month_after(moment: int) -> int:
-    """Return the same time a month later."""
+def month_after(moment: int, anchor: int) -> int:
+    """Return the end of the month that begins then: on the day of the anchor, or the last one of a shorter month."""
     start = datetime.fromtimestamp(moment, UTC)
     year, month = divmod(start.year * 12 + start.month, 12)
-    day = min(start.day, calendar.monthrange(year, month + 1)[1])
+    day = min(datetime.fromtimestamp(anchor, UTC).day, calendar.monthrange(year, month + 1)[1])
     return int(start.replace(year=year, month=month + 1, day=day).timestamp())

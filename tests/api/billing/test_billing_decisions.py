@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rekindle_api.billing.decisions import credits_of_invoice, credits_taken, returns_of, standing
 from rekindle_api.billing.events import SUBJECTS, Event
 from rekindle_api.billing.gateway import API_VERSION
-from rekindle_api.billing.months import add_months
+from rekindle_api.billing.months import add_months, month_before
 from rekindle_api.billing.remote import InvoiceLine, RemoteDispute, RemoteRefund
 from rekindle_api.settings import InvalidSettingsError, PlanSettings, StripeSettings, Tier, read
 
@@ -102,9 +104,26 @@ def change(before: str, after: str, share: float) -> list[InvoiceLine]:
     ],
 )
 def test_an_invoice_gives_whole_months_whole_and_parts_in_proportion(lines: list[InvoiceLine], credits_: int):
-    found = credits_of_invoice(lines, TIERS.__getitem__, CREDITS)
+    found = credits_of_invoice(lines, NOW, TIERS.__getitem__, CREDITS)
     assert found is not None
     assert found.credits == credits_
+
+
+@given(hours=st.integers(min_value=0, max_value=40_000), month=st.integers(min_value=1, max_value=40))
+def test_a_change_at_the_beginning_of_a_month_counts_whole_on_whatever_day_it_began(hours: int, month: int):
+    began = NOW + timedelta(hours=hours)
+    begin, end = add_months(began, month - 1), add_months(began, month)
+    lines = [
+        one.model_copy(update={"period_start": begin, "period_end": end}) for one in change("price_r", "price_f", 1)
+    ]
+    found = credits_of_invoice(lines, began, TIERS.__getitem__, CREDITS)
+    assert found is not None
+    assert found.credits == CREDITS[Tier.FOREVER] - CREDITS[Tier.REMEMBER]
+
+
+def test_a_month_of_another_day_than_the_subscription_s_began_on_the_same_day_of_the_month_before():
+    end = datetime(2026, 3, 17, 12, tzinfo=UTC)
+    assert month_before(end, datetime(2026, 1, 31, tzinfo=UTC)) == datetime(2026, 2, 17, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +136,13 @@ def test_an_invoice_gives_whole_months_whole_and_parts_in_proportion(lines: list
     ],
 )
 def test_an_invoice_is_for_what_it_charges_and_not_for_what_it_gives_back(lines: list[InvoiceLine], tier: Tier | None):
-    found = credits_of_invoice(lines, TIERS.__getitem__, CREDITS)
+    found = credits_of_invoice(lines, NOW, TIERS.__getitem__, CREDITS)
     assert found is not None
     assert found.tier == tier
 
 
 def test_an_invoice_for_no_subscription_gives_nothing():
-    assert credits_of_invoice([line("price_other", 500, subscription=False)], TIERS.__getitem__, CREDITS) is None
+    assert credits_of_invoice([line("price_other", 500, subscription=False)], NOW, TIERS.__getitem__, CREDITS) is None
 
 
 @pytest.mark.parametrize(
