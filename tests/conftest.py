@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from rekindle_dev.controlplane import ControlPlane
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CREDENTIALS = "s3-credentials"
 WORKER_IMAGE = "rekindle-worker:dev"
+# A machine that pauses makes any example slow.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

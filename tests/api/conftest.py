@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -91,7 +92,7 @@ class Stream:
 
     async def next(self) -> Event:
         """Wait for the next event."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await anext(self._events)
 
     async def ended(self) -> bool:
@@ -267,7 +268,8 @@ async def start_api(
     described: Described,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[StartApi]:
-    """Start a web server; keyword arguments are settings."""
+    """Start a web server that is never too slow to count a request; keyword arguments are settings."""
+    monkeypatch.setattr("rekindle_api.rates.dependencies._SECONDS", 60)
     for name, value in object_store.environment().items():
         monkeypatch.setenv(name, value)
     running: list[Api] = []
@@ -279,6 +281,7 @@ async def start_api(
             "s3_bucket": bucket,
             "s3_endpoint_url": object_store.endpoint_url,
             "supabase_url": issuer.url,
+            "jwks_timeout_seconds": 10,
             **overrides,
         }
         app = create_app(WebSettings.read(given))
@@ -312,6 +315,12 @@ async def _serving(app: FastAPI) -> AsyncIterator[tuple[Server, str]]:
     finally:
         server.should_exit = True
         await task
+
+
+@pytest.fixture
+def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no tag end by itself, as tags do every few minutes."""
+    monkeypatch.setattr("rekindle_api.conditional.time", SimpleNamespace(time=lambda: 0.0))
 
 
 @pytest.fixture

@@ -204,7 +204,7 @@ async def test_the_job_view_tells_each_animations_state_in_its_keys(
     assert (shown[1]["reason"], shown[1]["message"]) == ("EngineError", "Broken.")
     assert shown[0]["result_url"] is None
     assert job["latest_animation_id"] == done
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         for field, body in (
             ("result_url", b"result.mp4"),
             ("preview_url", b"preview.webp"),

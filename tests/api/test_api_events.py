@@ -173,7 +173,7 @@ async def test_one_photo_that_cannot_be_read_silences_no_other(
 async def test_a_stream_ends_after_its_time_and_a_new_one_tells_the_same(
     start_api: "StartApi", photo_bytes: "PhotoMaker"
 ) -> None:
-    api = await start_api(stream_seconds=1)
+    api = await start_api(stream_seconds=3)
     account = api.account()
     photo_id = await account.photo(photo_bytes())
 

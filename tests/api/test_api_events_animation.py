@@ -32,7 +32,7 @@ async def test_a_stream_tells_of_an_animation_up_to_its_video(
         end = await stream.next()
     assert (end.name, end.id) == ("animation_completed", f"{animation_id}:3")
     assert (end.data["animation_id"], end.data["status"]) == (animation_id, "completed")
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         video = await browser.get(end.data["video_url"])
     assert video.content == b"result.mp4"
     assert video.headers["content-disposition"].startswith("attachment")

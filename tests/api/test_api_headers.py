@@ -33,6 +33,7 @@ def assert_safe(reply: httpx.Response) -> None:
 
 
 @pytest.mark.stack
+@pytest.mark.usefixtures("still_clock")
 async def test_every_reply_has_them_whatever_became_of_the_request(
     api: "Api", account: "Account", photo_bytes: "PhotoMaker"
 ) -> None:

@@ -273,7 +273,7 @@ async def test_a_user_gets_so_many_tickets_a_minute(start_api: "StartApi", photo
 async def test_a_stream_ends_with_its_token(api: "Api", photo_bytes: "PhotoMaker") -> None:
     account = api.account()
     photo_id = await account.photo(photo_bytes())
-    token = api.issuer.access_token(account.id, exp=int(time.time()) + 2)
+    token = api.issuer.access_token(account.id, exp=int(time.time()) + 6)
 
     async with account.following(photo_id, Authorization=f"Bearer {token}") as stream:
         assert (await stream.next()).name == "snapshot"
@@ -297,7 +297,7 @@ async def test_streams_take_no_database_connection_each(start_api: "StartApi", p
     photo_id = await account.photo(photo_bytes())
     limits = httpx.Limits(max_connections=None)
     async with (
-        httpx.AsyncClient(base_url=api.url, headers=account.http.headers, limits=limits) as http,
+        httpx.AsyncClient(base_url=api.url, headers=account.http.headers, limits=limits, timeout=60) as http,
         AsyncExitStack() as stack,
     ):
         for _ in range(200):

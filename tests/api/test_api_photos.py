@@ -126,7 +126,7 @@ async def test_downloads_are_attachments_with_sensible_names_and_end_within_fift
     assert original["expires_in"] == 900
     assert brief["expires_in"] == 60
     assert (missing.status_code, missing.json()["code"]) == (404, "download_not_found")
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         download = await browser.get(original["url"])
         assert download.content == content
         disposition = download.headers["content-disposition"]

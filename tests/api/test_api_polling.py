@@ -9,7 +9,7 @@ from rekindle_api.attempts.models import AttemptStatus
 if TYPE_CHECKING:
     from tests.api.conftest import Account, Api, PhotoMaker
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("still_clock")]
 
 
 async def tag_of(account: "Account", path: str) -> str:

@@ -45,7 +45,7 @@ async def test_a_new_photo_is_stored_byte_for_byte_and_answered_in_the_shape_of_
     assert photo["original_key"] == f"{prefix}/original"
     assert sorted(api.keys()) == [f"{prefix}/original", f"{prefix}/thumbnail.webp"]
     assert api.s3.get_object(Bucket=api.bucket, Key=photo["original_key"])["Body"].read() == content
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         thumbnail = await browser.get(photo["thumbnail_url"])
     with Image.open(io.BytesIO(thumbnail.content)) as image:
         assert image.format == "WEBP"

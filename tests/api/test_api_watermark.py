@@ -116,7 +116,7 @@ async def test_keys_and_addresses_are_of_what_is_served(
         (animated["preview_s3_key"], animated["preview_url"]),
         (animated["thumb_s3_key"], animated["thumb_url"]),
     ]
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         for key, url in pairs:
             name = key.rpartition("/")[2]
             assert name.startswith(served)

@@ -308,7 +308,7 @@ async def test_a_photo_with_an_archive_behind_it_stays_a_picture_and_is_never_sh
             photo = (await account.upload(content)).json()
 
         assert photo["mime_type"] == "image/jpeg"
-        async with httpx.AsyncClient() as browser:
+        async with httpx.AsyncClient(timeout=60) as browser:
             served = await browser.get(photo["original_url"])
             thumbnail = await browser.get(photo["thumbnail_url"])
         assert served.headers["content-type"] == "image/jpeg"

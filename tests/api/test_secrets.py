@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import secrets
-import socket
 from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.api.accounts.hooks import HASH, TOKEN, account_row, event, signed
 
 from rekindle_api import logs
 from rekindle_api.application import WebSettings
+from rekindle_dev.ports import free_ports
 
 if TYPE_CHECKING:
     from tests.api.conftest import Account, Api, PhotoMaker
@@ -65,9 +65,7 @@ def environment(
 @pytest.fixture
 def unused() -> int:
     """A port at which nobody answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_ports(1)[0]
 
 
 async def visit(http: httpx.AsyncClient, account: "Account", content: bytes) -> list[str]:
@@ -118,9 +116,7 @@ async def test_no_process_tells_a_secret_however_much_it_tells(
     tmp_path: Path,
     soon: Any,
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    [port] = free_ports(1)
     log = tmp_path / "all.log"
     log.touch()
     serve = forked.start(["serve", "--port", str(port)], environment, log)

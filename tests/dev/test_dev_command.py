@@ -57,7 +57,7 @@ def _wait_for(process: "subprocess.Popen[str]", text: str) -> str:
 
 
 def test_the_demo_ends_with_pictures_and_a_video_and_leaves_nothing(
-    command: Command, tmp_path: Path, processes_of: "Marked"
+    command: Command, tmp_path: Path, processes_of: "Marked", eventually: "Eventually"
 ) -> None:
     output, errors = command("demo", "--once", "--output", "pictures").communicate(timeout=500)
     assert errors == ""
@@ -71,7 +71,7 @@ def test_the_demo_ends_with_pictures_and_a_video_and_leaves_nothing(
     assert sizes["before"] == sizes["after"]
     assert sizes["before-after"][0] > sizes["before-after"][1]
     assert list((tmp_path / "state" / "rekindle").iterdir()) == []
-    assert processes_of(tmp_path / "state") == []
+    eventually(lambda: not processes_of(tmp_path / "state"))
 
 
 def test_stacks_run_side_by_side_and_end_by_command_or_crash(
@@ -91,7 +91,7 @@ def test_stacks_run_side_by_side_and_end_by_command_or_crash(
     assert "has ended" in output
     assert second.wait(60) == 0
     assert not (tmp_path / "second").exists()
-    assert processes_of(tmp_path / "second") == []
+    eventually(lambda: not processes_of(tmp_path / "second"))
 
 
 def test_interrupted_while_it_starts_it_leaves_nothing(

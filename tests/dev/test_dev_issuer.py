@@ -22,7 +22,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client() as client:
+    with httpx.Client(timeout=60) as client:
         yield client
 
 
@@ -45,7 +45,7 @@ def _email() -> str:
 
 
 def _verify(issuer: TokenIssuer, token: str) -> dict[str, object]:
-    keys = jwt.PyJWKSet.from_dict(httpx.get(f"{issuer.url}/auth/v1/.well-known/jwks.json").json())
+    keys = jwt.PyJWKSet.from_dict(httpx.get(f"{issuer.url}/auth/v1/.well-known/jwks.json", timeout=60).json())
     key = keys[jwt.get_unverified_header(token)["kid"]]
     claims: dict[str, object] = jwt.decode(
         token, key, ["ES256"], audience="authenticated", issuer=f"{issuer.url}/auth/v1",
@@ -169,17 +169,17 @@ def test_accounts_outlive_a_restart_and_a_pause_is_silent(issuer: TokenIssuer, b
     with pytest.raises(httpx.TimeoutException):
         httpx.get(f"{issuer.url}/auth/v1/health", timeout=0.5)
     issuer.resume()
-    assert httpx.get(f"{issuer.url}/auth/v1/health").is_success
+    assert httpx.get(f"{issuer.url}/auth/v1/health", timeout=60).is_success
 
 
 def test_a_malformed_request_is_refused_in_supabases_form(issuer: TokenIssuer) -> None:
     headers = {"apikey": issuer.publishable_key}
     answers = [
-        httpx.post(f"{issuer.url}/auth/v1/signup", content=b"{", headers=headers),
-        httpx.post(f"{issuer.url}/auth/v1/token?grant_type=magic", json={}, headers=headers),
-        httpx.get(f"{issuer.url}/auth/v1/user", headers={**headers, "Authorization": "Bearer not.a.token"}),
-        httpx.get(f"{issuer.url}/auth/v1/user", headers=headers),
-        httpx.post(f"{issuer.url}/auth/v1/signup", json={}),
+        httpx.post(f"{issuer.url}/auth/v1/signup", content=b"{", headers=headers, timeout=60),
+        httpx.post(f"{issuer.url}/auth/v1/token?grant_type=magic", json={}, headers=headers, timeout=60),
+        httpx.get(f"{issuer.url}/auth/v1/user", headers={**headers, "Authorization": "Bearer not.a.token"}, timeout=60),
+        httpx.get(f"{issuer.url}/auth/v1/user", headers=headers, timeout=60),
+        httpx.post(f"{issuer.url}/auth/v1/signup", json={}, timeout=60),
     ]
     assert [answer.status_code for answer in answers] == [400, 400, 403, 401, 401]
     assert all(isinstance(answer.json()["msg"], str) for answer in answers)

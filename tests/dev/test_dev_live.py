@@ -70,7 +70,7 @@ def test_a_change_of_the_copy_starts_the_program_again(
     live.word.write_text("WORD = 'second'\n")
     eventually(lambda: live.said() == ["first", "ended", "second"])
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert live.said() == ["first", "ended", "second", "ended"]
 
 

@@ -48,6 +48,7 @@ def test_a_part_that_is_never_ready_says_what_the_probe_met(start_shell: StartSh
         raise ConnectionRefusedError("nobody listens")
 
     child = start_shell("echo still loading; sleep 600")
+    child.wait_until(lambda: "still loading" in child.tail(), seconds=30)
     with pytest.raises(PartError, match=r"ConnectionRefusedError: nobody listens(.|\n)*still loading"):
         child.wait_until(probe, seconds=1)
 

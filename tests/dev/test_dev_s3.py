@@ -64,12 +64,13 @@ def test_a_presigned_form_holds_its_size_limit(object_store: ObjectStore, bucket
     form = object_store.client().generate_presigned_post(
         bucket, "photo", Conditions=[["content-length-range", 1, 10]], ExpiresIn=60
     )
-    answers = [httpx.post(form["url"], data=form["fields"], files={"file": body}) for body in (b"x" * 11, b"x" * 10)]
+    with httpx.Client(timeout=60) as http:
+        answers = [http.post(form["url"], data=form["fields"], files={"file": body}) for body in (b"x" * 11, b"x" * 10)]
     assert [answer.is_success for answer in answers] == [False, True]
 
 
 def test_strangers_are_refused(object_store: ObjectStore, bucket: str) -> None:
-    assert httpx.get(f"{object_store.endpoint_url}/{bucket}").status_code == 403
+    assert httpx.get(f"{object_store.endpoint_url}/{bucket}", timeout=60).status_code == 403
 
 
 def test_every_sdk_finds_the_service_in_the_environment(
@@ -88,7 +89,7 @@ def test_a_paused_service_answers_nobody_until_it_goes_on(object_store: ObjectSt
             impatient.list_objects_v2(Bucket=bucket)
     finally:
         object_store.resume()
-    assert impatient.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+    assert object_store.client().list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
 def test_nothing_is_left_when_the_parent_is_killed(

@@ -116,7 +116,7 @@ def test_a_stale_folder_is_used_again_and_empty(tmp_path: Path, run_script: "Run
 def test_a_stack_elsewhere_is_ended_even_if_it_ignores_the_polite_signal(
     run_script: "RunScript", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state, "_STOP_SECONDS", 0.5)
+    monkeypatch.setattr(state, "_STOP_SECONDS", 3)
     directory = state.new_directory()
     stubborn = run_script(_hold(directory, "signal.signal(signal.SIGTERM, signal.SIG_IGN)"))
     assert stubborn.stdout is not None

@@ -111,7 +111,7 @@ def test_tokens_of_the_issuer_name_the_address_it_is_given(run: Run, eventually:
 
     eventually(answers)
     body = {"email": "ann@example.com", "password": "long enough for anybody"}
-    answer = httpx.post(f"{url}/signup", headers={"apikey": "sb_publishable_tryout"}, json=body)
+    answer = httpx.post(f"{url}/signup", headers={"apikey": "sb_publishable_tryout"}, json=body, timeout=60)
     claims = jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
     assert claims["iss"] == "http://rekindle-tryout:9999/auth/v1"
 

@@ -65,7 +65,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator["TokenIssuer"]
 @pytest.fixture
 async def admin(project: "TokenIssuer") -> AsyncIterator[SupabaseDirectory]:
     """The way to the project's accounts; its pages are small, so that there are many."""
-    settings = read(SupabaseSettings, {"supabase_page_size": 2})
+    settings = read(SupabaseSettings, {"supabase_page_size": 2, "supabase_timeout_seconds": 10})
     directory = SupabaseDirectory(f"{project.url}/auth/v1", project.secret_key, settings)
     yield directory
     await directory.close()
@@ -75,7 +75,10 @@ async def admin(project: "TokenIssuer") -> AsyncIterator[SupabaseDirectory]:
 async def joined(start_api: "StartApi", project: "TokenIssuer") -> "Api":
     """A web server that may ask the project about its accounts."""
     return await start_api(
-        supabase_url=project.url, supabase_service_key=project.secret_key, supabase_webhook_secrets=SECRET
+        supabase_url=project.url,
+        supabase_service_key=project.secret_key,
+        supabase_timeout_seconds=20,
+        supabase_webhook_secrets=SECRET,
     )
 
 

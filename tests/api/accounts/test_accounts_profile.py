@@ -188,6 +188,6 @@ async def test_the_profile_tells_how_much_is_stored(start_api: "StartApi", photo
 
 async def _change(project: "TokenIssuer", user_id: str, **attributes: object) -> None:
     headers = {"apikey": project.secret_key, "Authorization": f"Bearer {project.secret_key}"}
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         reply = await http.put(f"{project.url}/auth/v1/admin/users/{user_id}", json=attributes, headers=headers)
     assert reply.status_code == 200

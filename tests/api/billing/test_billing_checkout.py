@@ -127,7 +127,10 @@ async def test_the_same_idempotency_key_opens_one_page(shop: Shop):
     assert len(list(shop.stripe.account.all("checkout.session"))) == 1
 
 
-async def test_many_checkouts_at_once_do_not_use_the_database_up(start_shop: StartShop):
+async def test_many_checkouts_at_once_do_not_use_the_database_up(
+    start_shop: StartShop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("rekindle_api.billing.context._TURN_SECONDS", 120)
     shop = await start_shop(database_pool_size=6, database_pool_overflow=0)
     buyers = [await shop.buyer() for _ in range(12)]
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from multiprocessing.context import ForkServerProcess
@@ -28,6 +27,7 @@ from tests.api.fault_points import (
 from rekindle_api.billing.inbox import StripeInbox
 from rekindle_api.faults import Commit
 from rekindle_api.webhooks.repository import WebhookRepository
+from rekindle_dev.ports import free_ports
 
 if TYPE_CHECKING:
     from tests.api.billing.conftest import Shop
@@ -77,9 +77,7 @@ class Doomed:
     @asynccontextmanager
     async def server(self, point: str) -> AsyncIterator[httpx.AsyncClient]:
         """Serve until the request of the block kills the server."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        [port] = free_ports(1)
         process = self._start(point, "serve", "--port", str(port))
         try:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:

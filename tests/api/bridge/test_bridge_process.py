@@ -2,13 +2,13 @@
 
 import asyncio
 import signal
-import socket
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from rekindle_crds import Phase
+from rekindle_dev.ports import free_ports
 
 if TYPE_CHECKING:
     from tests.api.bridge.conftest import World
@@ -48,30 +48,33 @@ async def test_it_stops_when_asked(world: "World") -> None:
     process = world.start()
     await world.created(await world.restore())
     process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(process.wait, 10) == 0
+    assert await asyncio.to_thread(process.wait, 60) == 0
     assert "bridge stopped" in world.said(process)
 
 
 async def test_it_says_whether_it_is_well_and_what_it_did(world: "World") -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    world.start(BRIDGE_PORT=str(port))
+    [port] = free_ports(1)
+    world.start(BRIDGE_PORT=str(port), BRIDGE_CLAIM_SECONDS="60")
     attempt = await world.restore()
     await world.created(attempt)
     await world.report(attempt, world.ended(Phase.FAILED, "EngineError"))
     await world.seen(attempt, "failed")
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+    counted = {
+        'rekindle_bridge_transitions_total{kind="restore",status="failed"} 1.0',
+        'rekindle_bridge_orders_total{desired="create",kind="restore",outcome="done"} 1.0',
+        "rekindle_bridge_outbox_entries 0.0",
+    }
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
 
         async def ready() -> bool:
             return (await http.get("/readyz")).status_code == 200
 
+        async def told() -> bool:
+            return counted <= set((await http.get("/metrics")).text.splitlines())
+
         await world.until(ready)
         assert (await http.get("/healthz")).status_code == 200
-        metrics = (await http.get("/metrics")).text
-    assert 'rekindle_bridge_transitions_total{kind="restore",status="failed"} 1.0' in metrics
-    assert 'rekindle_bridge_orders_total{desired="create",kind="restore",outcome="done"} 1.0' in metrics
-    assert "rekindle_bridge_outbox_entries 0.0" in metrics
+        await world.until(told)
 
 
 async def test_without_a_way_to_kubernetes_it_says_so(world: "World") -> None:

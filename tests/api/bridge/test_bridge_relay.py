@@ -55,7 +55,8 @@ async def test_the_tiers_terms_become_priority_and_watermark_of_the_resource(wor
 
 async def test_racing_bridges_create_each_resource_once(world: "World") -> None:
     attempts = [await world.restore() for _ in range(12)]
-    async with world.bridge(), world.bridge(), world.bridge():
+    patient = world.settings.model_copy(update={"bridge_claim_seconds": 60.0})
+    async with world.bridge(patient), world.bridge(patient), world.bridge(patient):
         for attempt in attempts:
             await world.carried_out(attempt)
     made = await world.resources()

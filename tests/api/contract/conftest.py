@@ -43,7 +43,7 @@ class Frontend:
 
     async def load(self, url: str) -> httpx.Response:
         """Return what a signed address holds; the browser sends no credential there."""
-        async with httpx.AsyncClient() as browser:
+        async with httpx.AsyncClient(timeout=60) as browser:
             reply = await browser.get(url)
         assert reply.status_code == 200, reply.text
         return reply

@@ -31,7 +31,7 @@ async def test_a_photo_can_go_straight_to_the_storage(
     assert reply.is_success, reply.text
     upload = matches(reply.json(), shapes.PresignedUpload)
 
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         stored = await browser.post(upload["url"], data=upload["fields"], files={"file": content})
     assert stored.is_success, stored.text
     assert (await frontend.get("/api/v1/photos"))["total"] == 0

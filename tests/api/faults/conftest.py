@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from tests.api import forked
+
+from rekindle_dev.ports import free_ports
 
 if TYPE_CHECKING:
     from tests.api.conftest import Account, Api
@@ -44,12 +45,10 @@ class Mortals:
     @asynccontextmanager
     async def server(self, point: str, **environment: str) -> AsyncIterator[str]:
         """Serve until a request reaches the fault point; the block must make one."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        [port] = free_ports(1)
         process = self.start(point, "serve", "--port", str(port), **environment)
         url = f"http://127.0.0.1:{port}"
-        async with asyncio.timeout(90), httpx.AsyncClient() as http:
+        async with asyncio.timeout(90), httpx.AsyncClient(timeout=60) as http:
             while True:
                 assert process.is_alive(), self.said(process)
                 try:

@@ -60,7 +60,10 @@ async def test_a_new_account_that_is_told_again_is_one_with_free_credits_once(
     api: "Api", mortals: "Mortals", member: Account, point: str
 ) -> None:
     record = account_row(member.id)
-    async with mortals.server(point, SUPABASE_WEBHOOK_SECRETS=SECRET) as url, httpx.AsyncClient(base_url=url) as http:
+    async with (
+        mortals.server(point, SUPABASE_WEBHOOK_SECRETS=SECRET) as url,
+        httpx.AsyncClient(base_url=url, timeout=60) as http,
+    ):
         with pytest.raises(httpx.TransportError):
             await http.post("/api/webhooks/supabase", **posted(record))
 
@@ -128,7 +131,7 @@ async def test_what_came_by_a_form_goes_with_the_next_sweep(
 ) -> None:
     said = {"filename": "a.jpg", "content_type": "image/jpeg"}
     form = (await member.http.post("/api/v1/photos/presigned-upload", json=said)).json()
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         again = {"data": form["fields"], "files": {"file": ("photo", photo_bytes())}}
         await browser.post(form["url"], **again)
         assert (await member.http.post(f"/api/v1/photos/{form['photo_id']}/complete")).is_success

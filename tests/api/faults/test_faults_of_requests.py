@@ -88,7 +88,7 @@ async def test_a_form_that_is_asked_for_again_is_of_one_upload(
 
     form = (await account.http.post("/api/v1/photos/presigned-upload", **asked)).json()
     assert api.rows("SELECT id::text, status FROM photos") == [(form["photo_id"], "pending")]
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         await browser.post(form["url"], data=form["fields"], files={"file": ("photo", photo_bytes())})
     assert (await account.http.post(f"/api/v1/photos/{form['photo_id']}/complete")).status_code == 201
     assert stored_and_known(api)
@@ -100,7 +100,7 @@ async def test_a_form_that_is_completed_again_is_one_photo(
 ) -> None:
     said = {"filename": "a.jpg", "content_type": "image/jpeg"}
     form = (await account.http.post("/api/v1/photos/presigned-upload", json=said)).json()
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         await browser.post(form["url"], data=form["fields"], files={"file": ("photo", photo_bytes())})
     path = f"/api/v1/photos/{form['photo_id']}/complete"
 
