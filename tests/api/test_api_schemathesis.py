@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.api.conftest import Account, Api, PhotoMaker, StartApi
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(900)]
 
 CHECKS = (
     "not_a_server_error",
