@@ -1,7 +1,9 @@
 """Doing what was decided: the only place that writes to the cluster, apart from Events."""
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 from rekindle_crds import JobStatus, Label, Reason
@@ -48,8 +50,10 @@ class Applier:
         self._budget = budget
         self._troubles = Troubles(cluster)
 
-    async def write_status(self, key: Key, observed: Observed, status: JobStatus) -> JobStatus | None:
-        """Write a status if it differs from what was observed, and return what was written, if anything.
+    async def write_status(
+        self, key: Key, observed: Observed, status: JobStatus, tell: Callable[[JobStatus], None]
+    ) -> bool:
+        """Write a status if it differs from what was observed, tell what was written, and return whether it was.
 
         A conflict is no error: the job is read again and nothing is written, so that the caller decides afresh. A
         status that the API server does not take ends the job: asking again would not help.
@@ -59,11 +63,11 @@ class Applier:
         """
         patch = merge_patch(observed.status.wire(), status.wire())
         if not patch:
-            return None
+            return False
         if not self._pay(key, patch):
-            return None
+            return False
         try:
-            return status if await self._patch_status(key, observed, patch) else None
+            return await self._patch_status(key, observed, patch, partial(tell, status))
         except ApiError as error:
             if error.status != 422:
                 raise
@@ -72,7 +76,7 @@ class Applier:
             if not child.ended and not child.deleting:
                 await self._delete_child(key, DeleteChild(child.name, child.uid))
         patch = merge_patch(observed.status.wire(), ending.wire())
-        return ending if await self._patch_status(key, observed, patch) else None
+        return await self._patch_status(key, observed, patch, partial(tell, ending))
 
     def _pay(self, key: Key, patch: Json) -> bool:
         """Draw on the budget for what is written for people only, and note when that was; False when it waits.
@@ -92,19 +96,23 @@ class Applier:
             memory.position_written_at = _now()
         return True
 
-    async def _patch_status(self, key: Key, observed: Observed, patch: Json) -> bool:
+    async def _patch_status(self, key: Key, observed: Observed, patch: Json, tell: Callable[[], None]) -> bool:
         """Write a patch of the status; False when the job has changed or gone meanwhile."""
         resource = JOBS[key.kind]
         body = {"metadata": {"resourceVersion": observed.metadata.resource_version}, "status": patch}
         path = resource.path(key.namespace, key.name)
+
+        def written(raw: Json) -> None:
+            self._cache.apply(resource, raw)
+            tell()
+
         try:
-            raw = await self._cluster.write("PATCH", f"{path}/status", body, MERGE_PATCH)
+            await self._cluster.write("PATCH", f"{path}/status", body, MERGE_PATCH, written)
         except ApiError as error:
             if error.status not in {404, 409}:
                 raise
             await self._refresh(key, observed.metadata.uid)
             return False
-        self._cache.apply(resource, raw)
         return True
 
     async def perform(self, key: Key, observed: Observed, action: Action) -> None:

@@ -14,7 +14,7 @@ import asyncio
 import json
 import math
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -118,7 +118,7 @@ class Cluster:
         self._metrics = metrics
         self._gate = gate
         self._timeout = timeout
-        self._writes: set[asyncio.Task[bytes]] = set()
+        self._writes: set[asyncio.Task[Json]] = set()
         connections = configuration.connection_pool_maxsize
         self._session = session(
             configuration, self._guard(), connections=connections, delivery_seconds=delivery_seconds
@@ -129,7 +129,7 @@ class Cluster:
         await self._session.close()
 
     async def settle(self) -> None:
-        """Wait until no write is under way any more, by its answer or by its time limit."""
+        """Wait until no write is under way any more, by its answer or by its time limit, and the answers are told."""
         if self._writes:
             await asyncio.wait(self._writes)
 
@@ -177,22 +177,33 @@ class Cluster:
                 return
             query["continue"] = page["metadata"]["continue"]
 
-    async def write(self, verb: str, path: str, body: Json, content_type: str = "application/json") -> Json:
-        """Create, change or delete one object, and return what the API server answers.
+    async def write(
+        self,
+        verb: str,
+        path: str,
+        body: Json,
+        content_type: str = "application/json",
+        tell: Callable[[Json], None] = lambda _: None,
+    ) -> Json:
+        """Create, change or delete one object, tell what the API server answers, and return it.
 
-        What is under way is not broken off when the caller is cancelled: `settle` waits for it.
+        What is under way is not broken off when the caller is cancelled, and is told: `settle` waits for both.
 
         Raises:
             ApiError: It was refused.
             NotLeading: It was not sent.
         """
         seconds = min(self._timeout, self._gate.check())
-        request = asyncio.create_task(
-            self._request(verb, path, body=body, content_type=content_type, seconds=seconds), name=f"{verb} {path}"
-        )
+
+        async def told() -> Json:
+            answer = _object(await self._request(verb, path, body=body, content_type=content_type, seconds=seconds))
+            tell(answer)
+            return answer
+
+        request = asyncio.create_task(told(), name=f"{verb} {path}")
         self._writes.add(request)
         request.add_done_callback(self._ended)
-        return _object(await asyncio.shield(request))
+        return await asyncio.shield(request)
 
     async def review(self, path: str, body: Json) -> Json:
         """Ask a question that the API wants as a POST and that changes nothing.
@@ -202,7 +213,7 @@ class Cluster:
         """
         return _object(await self._request("POST", path, body=body))
 
-    def _ended(self, request: asyncio.Task[bytes]) -> None:
+    def _ended(self, request: asyncio.Task[Json]) -> None:
         self._writes.discard(request)
         if not request.cancelled():
             request.exception()  # one that nobody waits for any more is no news

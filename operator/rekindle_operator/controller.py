@@ -4,7 +4,9 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
+from rekindle_crds import JobStatus
 from rekindle_operator.apply import Applier
 from rekindle_operator.cache import Cache
 from rekindle_operator.cluster import ApiError
@@ -83,11 +85,8 @@ class Controller:
             now = datetime.now(UTC)
             decision = reconcile(observed, now)
             self._cache.memory(key).forget_readings()
-            written = await self._applier.write_status(key, observed, decision.status)
-            if written is not None:
-                self._journal.tell(observed, written)
-                self._reports.note(observed, written)
-            elif self._stale(key, observed):
+            written = await self._applier.write_status(key, observed, decision.status, partial(self._tell, observed))
+            if not written and self._stale(key, observed):
                 continue
             for action in decision.actions:
                 if isinstance(action, CreateChild):
@@ -97,6 +96,10 @@ class Controller:
                 self._put_away(key, observed, decision.wake_up_at, now)
                 return
         self._queue.add_after(key, 1.0)
+
+    def _tell(self, observed: Observed, written: JobStatus) -> None:
+        self._journal.tell(observed, written)
+        self._reports.note(observed, written)
 
     def _observe(self, key: Key) -> Observed | None:
         observed = self._cache.observe(key)

@@ -204,6 +204,7 @@ class Operator:
                     group.create_task(_for_ever(name, run), name=name)
         finally:
             self._queue.close()
+            await self._cluster.settle()
             await self._post_last_events()
             events.cancel()
             await asyncio.wait([events])

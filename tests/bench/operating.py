@@ -255,7 +255,7 @@ class Operator:
             return str(answer.read().decode())
 
     def _told_port(self) -> int:
-        for line in self.log.read_text().splitlines():
-            if line.startswith("{") and "port" in (told := json.loads(line)):
+        for line in self.log.read_text().splitlines(keepends=True):
+            if line.startswith("{") and line.endswith("\n") and "port" in (told := json.loads(line)):
                 return int(told["port"])
         raise OSError("it does not listen yet")

@@ -36,11 +36,11 @@ def _jobs(namespace: str) -> list[Json]:
 
 def _families(log: Path) -> dict[str, Metric] | None:
     """What the operator exposes, once a job has failed and another one waits."""
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
     port = next((line["port"] for line in lines if line["message"] == "operator started"), None)
     if port is None:
         return None
-    page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    page = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text
     found = {family.name: family for family in text_string_to_metric_families(page)}
     told = {sample.name: sample for family in found.values() for sample in family.samples}
     return (
@@ -68,7 +68,7 @@ def exposed(control_plane: Any, namespace: str, tmp_path: Path, eventually: Any)
         yield eventually(lambda: _families(log))
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 @pytest.fixture

@@ -176,7 +176,8 @@ def _at_the_second_try(admin: Admin, programs: Programs, ask: Callable[[], str])
     attempt_id = ask()
     admin.eventually(lambda: dying.exit_code is not None, seconds=60)
     bridge = programs.serve("bridge", "BRIDGE_PORT", **quick, BRIDGE_HOST="127.0.0.1")
-    admin.eventually(lambda: "rekindle_bridge_outbox_entries 0.0" in httpx.get(f"{bridge.url}/metrics").text)
+    metrics = f"{bridge.url}/metrics"
+    admin.eventually(lambda: "rekindle_bridge_outbox_entries 0.0" in httpx.get(metrics, timeout=60).text)
     return attempt_id, bridge
 
 
@@ -200,7 +201,7 @@ def _do_by_the_api(admin: Admin, programs: Programs, around: Surroundings, opera
         animation = ann.animate(other, restore)
         _made(admin, "animationjobs", animation)
     headers = {"Authorization": f"Bearer {session.access_token}"}
-    with httpx.Client(base_url=api.url, headers=headers) as http:
+    with httpx.Client(base_url=api.url, headers=headers, timeout=60) as http:
         for path in (f"animate/{animation}", f"restore/{restore}"):
             answer = http.delete(f"/api/v1/jobs/{other}/{path}")
             assert answer.is_success, answer.text

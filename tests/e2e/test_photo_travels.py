@@ -123,7 +123,8 @@ def test_an_admin_sees_with_kubectl_what_became_of_a_job(user, cluster, eventual
     )
     assert "Normal" in described
     job = cluster.job(name)
-    assert user.attempt(photo_id, attempt_id)["s3_key"] in [each["key"] for each in job["status"]["result"]["outputs"]]
+    attempt = eventually(lambda: user.ended(photo_id, attempt_id))
+    assert attempt["s3_key"] in [each["key"] for each in job["status"]["result"]["outputs"]]
     child = job["status"]["run"]["name"]
     progress = [
         json.loads(line) for line in cluster.kubectl("logs", f"job/{child}").splitlines() if '"percent"' in line

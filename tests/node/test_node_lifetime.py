@@ -156,7 +156,7 @@ def test_killing_the_node_leaves_no_process_and_the_next_one_tells_what_was_lost
 
     node.kill()
 
-    eventually(lambda: not marked(word + "\0") and not marked(f"{word}-stray\0"), seconds=10)
+    eventually(lambda: not marked(word + "\0") and not marked(f"{word}-stray\0"))
     with ProcessNode.start(control_plane.kubeconfig, tmp_path, IMAGES, "fragile-node"):
         pod = bench.until_ended()
         end = state(pod)["terminated"]
@@ -191,7 +191,7 @@ def test_a_node_whose_starter_is_killed_ends_with_its_pods(
 
         starter.kill()
 
-    eventually(lambda: not marked(bench.namespace + "\0") and not marked("orphan-node"), seconds=10)
+    eventually(lambda: not marked(bench.namespace + "\0") and not marked("orphan-node"))
     control_plane.kubectl("delete", "node", "orphan-node")
 
 

@@ -29,7 +29,7 @@ def test_logs_hold_both_streams_line_by_line(bench: "Bench") -> None:
 
 def test_following_a_log_ends_with_the_container(bench: "Bench") -> None:
     bench.start("for i in 1 2 3; do echo $i; sleep 0.2; done")
-    bench.until_running()
+    bench.until(lambda pod: pod["status"]["phase"] != "Pending")
 
     assert bench.kubectl("logs", "--follow", "pod") == "1\n2\n3\n"
 

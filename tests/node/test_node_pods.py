@@ -1,6 +1,7 @@
 """Pods on the process node, seen through the API server: phases, conditions, container states."""
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -262,8 +263,10 @@ def test_a_container_that_fails_again_and_again_backs_off(bench: "Bench") -> Non
     pod = bench.until_waiting("CrashLoopBackOff")
 
     [container] = pod["status"]["containerStatuses"]
-    assert (pod["status"]["phase"], container["restartCount"]) == ("Running", 1)
-    assert container["state"]["waiting"]["message"].startswith("back-off 10s restarting failed container=main pod=pod_")
+    assert pod["status"]["phase"] == "Running"
+    assert container["restartCount"] >= 1
+    message = container["state"]["waiting"]["message"]
+    assert re.match(r"back-off \w+ restarting failed container=main pod=pod_", message)
     bench.kubectl("delete", "pod", "pod", "--wait=false")
     bench.until_gone()
 

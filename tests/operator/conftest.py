@@ -28,6 +28,7 @@ PATHS = {
     "engines": "/apis/rekindle.dev/v1alpha1",
     "jobs": "/apis/batch/v1",
     "events": "/apis/events.k8s.io/v1",
+    "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
 }
 
 
@@ -50,6 +51,7 @@ class Api:
             base_url=plane.server,
             verify=ssl.create_default_context(cafile=plane.ca_file),
             headers={"Authorization": f"Bearer {plane.token}"},
+            timeout=60,
         )
 
     def path(self, plural: str, name: str = "", subresource: str = "") -> str:
@@ -217,14 +219,15 @@ class Operator:
         command = [sys.executable, "-m", "rekindle_operator", "run"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=environment, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while self.role() != role:
             if time.monotonic() > deadline or self.process.poll() is not None:
                 pytest.fail(f"the operator is no {role}:\n{self.log.read_text()}")
             time.sleep(0.05)
 
     def lines(self) -> list[Json]:
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        written = self.log.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in written if line.startswith("{") and line.endswith("\n")]
 
     def said(self, message: str) -> bool:
         """Return whether a line of its log says so."""
@@ -249,22 +252,22 @@ class Operator:
         """Ask it to stop and return its exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(15)
+        return self.process.wait(60)
 
     def kill(self) -> None:
         """End it as a crash would."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(15)
+            self.process.wait(60)
 
     def metric(self, name: str) -> float:
         """Return a metric without labels."""
-        page = httpx.get(f"{self.url}/metrics").text
+        page = httpx.get(f"{self.url}/metrics", timeout=60).text
         return next(float(line.split(" ")[1]) for line in page.splitlines() if line.startswith(f"{name} "))
 
     def writes(self) -> float:
         """Return how many requests that change something it has made since its start."""
-        page = httpx.get(f"{self.url}/metrics").text
+        page = httpx.get(f"{self.url}/metrics", timeout=60).text
         samples = [line for line in page.splitlines() if line.startswith("rekindle_api_requests_total")]
         return sum(float(line.rsplit(" ", 1)[1]) for line in samples if not ('"GET"' in line or '"WATCH"' in line))
 

@@ -269,9 +269,11 @@ def succeed(api: Any, go: Path) -> Json:
     return created
 
 
-def fail(api: Any, _: Path) -> Json:
-    api.engine("exit=11")
+def fail(api: Any, go: Path) -> Json:
+    api.engine(f"wait={go}", "exit=11")
     created: Json = api.restore()
+    api.until_running()
+    go.touch()
     return created
 
 

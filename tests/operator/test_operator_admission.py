@@ -128,7 +128,7 @@ def test_a_limit_that_is_raised_admits_at_once(api, tmp_path):
     queued = api.until_waiting("EngineFull", "second")
     assert (queued["phase"], waiting_of(queued)) == ("Queued", ("EngineFull", 1))
     api.patch("engines", "scripted", {"spec": {"maxRunning": 2}})
-    assert "waiting" not in api.until_running("second", seconds=10)
+    assert "waiting" not in api.until_running("second", seconds=25)
     go.touch()
     assert api.until_finished("second")["phase"] == "Succeeded"
     api.until_finished("first")

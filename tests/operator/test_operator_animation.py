@@ -140,7 +140,7 @@ def test_an_operator_that_restarts_misses_no_end_of_a_restoration(api, shared_op
 
 
 def test_an_animation_that_waits_for_its_restoration_has_its_deadline_and_can_be_stopped(api):
-    api.animate(restore="photo", startDeadlineSeconds=2)
+    api.animate(restore="photo", startDeadlineSeconds=10)
     api.until_waiting("RestoreJobNotFound", "film")
     api.patch("animationjobs", "film", {"spec": {"suspend": True}})
     api.until(lambda status: status["phase"] == "Suspended", "film")

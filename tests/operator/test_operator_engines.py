@@ -148,5 +148,5 @@ def test_an_engine_shows_its_counts_to_programs_too(api, control_plane):
     api.until_engine(ready)
     told = json.loads(control_plane.kubectl("get", "engine/scripted", "-n", api.namespace, "-o", "json"))
     assert (told["status"]["running"], told["status"]["waiting"]) == (0, 0)
-    wait = ("wait", "engine/scripted", "--for=condition=Ready", "--timeout=5s", "-n", api.namespace)
+    wait = ("wait", "engine/scripted", "--for=condition=Ready", "--timeout=60s", "-n", api.namespace)
     assert "condition met" in control_plane.kubectl(*wait)

@@ -96,7 +96,7 @@ def test_cancel_after_the_end_changes_nothing_but_the_generation(api, control_pl
     for written in (after, *after["conditions"]):
         written["observedGeneration"] -= 1
     assert after == before
-    wait = ("wait", "rjob/photo", "--for=condition=Finished", "--timeout=5s", f"--namespace={namespace}")
+    wait = ("wait", "rjob/photo", "--for=condition=Finished", "--timeout=60s", f"--namespace={namespace}")
     assert "condition met" in control_plane.kubectl(*wait)
 
 
@@ -116,8 +116,10 @@ def test_a_job_without_an_engine_fails_at_its_start_deadline(api):
 
 @pytest.mark.usefixtures("operator")
 def test_a_job_that_runs_too_long_is_stopped_with_its_log_lines(api, tmp_path):
-    api.engine("print=slow", f"wait={tmp_path / 'never'}")
-    api.restore(activeDeadlineSeconds=1)
+    api.engine("print=slow", "progress=repair:50", f"wait={tmp_path / 'never'}")
+    api.restore()
+    api.until(lambda status: status.get("progress", {}).get("percent") == 50)
+    api.patch("restorejobs", "photo", {"spec": {"activeDeadlineSeconds": 1}})
     status = api.until_finished(seconds=60)
     assert reason_of(status) == "ActiveDeadlineExceeded"
     [attempt] = status["attempts"]
@@ -218,7 +220,7 @@ def test_a_change_of_engine_takes_effect_as_long_as_no_pod_was_made(api, control
     api.engine("exit=3", name="first")
     api.engine("complete", name="second", default=False)
     api.restore(engineName="first")
-    api.until_waiting("WaitingForPod")
+    api.until(lambda status: status.get("waiting", {}).get("reason") in {"WaitingForPod", "QuotaExceeded"})
     api.patch("restorejobs", "photo", {"spec": {"engineName": "second"}})
     api.until(lambda status: status["run"]["number"] == 2 and status["engineName"] == "second")
     control_plane.kubectl("delete", "quota", "none", "-n", namespace)

@@ -40,12 +40,12 @@ def test_a_leader_that_cannot_renew_steps_back_and_goes_on_when_the_api_server_i
     api.restore("after")
     assert api.until_finished("before", seconds=90)["phase"] == "Succeeded"
     assert api.until_finished("after", seconds=90)["phase"] == "Succeeded"
-    assert operator.role() == "leader"
+    eventually(lambda: operator.role() == "leader")
     assert "Traceback" not in operator.log.read_text()
 
 
 @pytest.mark.parametrize("form", ["in the stream", "as the answer"])
-def test_what_was_missed_by_a_watch_that_is_too_old_is_found_by_listing(api, proxy, operators, form):
+def test_what_was_missed_by_a_watch_that_is_too_old_is_found_by_listing(api, proxy, operators, eventually, form):
     operator = operators("only", kubeconfig=proxy.kubeconfig)
     watched = watch_of("restorejobs")
     # No watch shows the job: the one that runs is broken off, the next ones are refused, then it is too late.
@@ -62,7 +62,7 @@ def test_what_was_missed_by_a_watch_that_is_too_old_is_found_by_listing(api, pro
         visit.status for visit in proxy.visits if visit.path.endswith("/restorejobs") and "watch" in visit.query
     ]
     assert 503 in statuses
-    assert operator.role() == "leader"
+    eventually(lambda: operator.role() == "leader")
 
 
 def test_a_write_that_is_told_to_wait_waits_as_long_as_it_was_told(api, proxy, operators):

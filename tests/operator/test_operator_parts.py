@@ -258,13 +258,14 @@ class OvertakenApplier:
         self._newer: dict[str, Any] | None = newer
         self._ended = ended
 
-    async def write_status(self, _key: Key, observed: Observed, status: JobStatus) -> None:
+    async def write_status(self, _key: Key, observed: Observed, status: JobStatus, _tell: object) -> bool:
         if self._newer is None:
             self._ended.set()
-            return
+            return False
         assert status != observed.status
         self._cache.apply(JOBS["RestoreJob"], self._newer)
         self._newer = None
+        return False
 
     async def perform(self, _key: Key, _observed: Observed, action: Action) -> None:
         self.actions.append(action)

@@ -1,9 +1,10 @@
 """Places under maxRunning as the operator keeps count of them, and a status that the API server does not take."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from rekindle_crds import Phase, Reason, RestoreJob
+from rekindle_crds import JobStatus, Phase, Reason, RestoreJob
 from rekindle_operator.apply import Applier
 from rekindle_operator.budget import Budget
 from rekindle_operator.cache import Cache
@@ -114,12 +115,14 @@ class Refusing:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
 
-    async def write(self, _verb: str, _path: str, body: dict[str, Any], _kind: str = "") -> dict[str, Any]:
+    async def write(
+        self, _verb: str, _path: str, body: dict[str, Any], _kind: str, tell: Callable[[dict[str, Any]], None]
+    ) -> None:
         self.asked.append(body["status"])
         if "waiting" in body["status"] and body["status"]["waiting"] is not None:
             raise ApiError(422, "Invalid", "status.waiting: unknown field")
         metadata = {"name": "photo", "namespace": "photos", "uid": "uid-photo", "resourceVersion": "99"}
-        return {"metadata": metadata, "spec": {}, "status": body["status"]}
+        tell({"metadata": metadata, "spec": {}, "status": body["status"]})
 
 
 async def test_a_status_that_the_api_server_refuses_ends_the_job_with_its_words():
@@ -128,8 +131,9 @@ async def test_a_status_that_the_api_server_refuses_ends_the_job_with_its_words(
     applier = Applier(cast("Cluster", cluster), room.cache, Budget(10))
     observed = room.cache.observe(key)
     assert observed is not None
-    written = await applier.write_status(key, observed, reconcile(observed, NOON).status)
-    assert written is not None
+    told: list[JobStatus] = []
+    assert await applier.write_status(key, observed, reconcile(observed, NOON).status, told.append)
+    [written] = told
     assert written.phase == Phase.FAILED
     end = next(condition for condition in written.conditions if condition.type == "Succeeded")
     assert (end.status, end.reason, end.message) == ("False", "InvalidStatus", "status.waiting: unknown field")

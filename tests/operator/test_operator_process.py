@@ -59,18 +59,19 @@ def test_the_operator_does_not_start_without_its_permissions(namespace, powerles
     assert "Traceback" not in answer.stderr
 
 
-def test_the_operator_waits_a_moment_for_what_is_missing(
-    control_plane, namespace, powerless_kubeconfig, tmp_path, eventually
-):
+def test_the_operator_waits_a_moment_for_what_is_missing(api, namespace, powerless_kubeconfig, tmp_path, eventually):
+    weak = api.get("serviceaccounts", "weak")["metadata"]
+    admin = {
+        "metadata": {"name": "strong"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": weak["name"], "namespace": weak["namespace"]}],
+    }
     log = tmp_path / "log"
     environment = {**os.environ, "KUBECONFIG": str(powerless_kubeconfig), "REKINDLE_OPERATOR_PORT": "0"}
     command = [sys.executable, "-m", "rekindle_operator", "run", "--namespace", namespace]
     with log.open("wb") as stream, subprocess.Popen(command, env=environment, stderr=stream) as process:
         eventually(lambda: "cluster lacks something" in log.read_text())
-        control_plane.kubectl(
-            "create", "rolebinding", "strong", "--clusterrole=cluster-admin", f"--serviceaccount={namespace}:weak",
-            "-n", namespace,
-        )  # fmt: skip
+        api.create("rolebindings", admin)
         eventually(lambda: "operator started" in log.read_text())
         process.terminate()
 
@@ -83,11 +84,11 @@ def test_a_kubeconfig_that_does_not_exist_is_one_clear_line(tmp_path):
 
 
 def test_probes_and_metrics_answer(api, operator):
-    assert httpx.get(f"{operator.url}/healthz").status_code == 200
-    assert httpx.get(f"{operator.url}/readyz").status_code == 200
+    assert httpx.get(f"{operator.url}/healthz", timeout=60).status_code == 200
+    assert httpx.get(f"{operator.url}/readyz", timeout=60).status_code == 200
     api.restore()
-    api.until_waiting("EngineNotFound")
-    page = httpx.get(f"{operator.url}/metrics").text
+    api.until_noticed("Warning", "EngineNotFound")
+    page = httpx.get(f"{operator.url}/metrics", timeout=60).text
     assert 'rekindle_jobs{kind="RestoreJob",phase="Pending"} 1.0' in page
     assert "rekindle_queue_depth 0.0" in page
     assert "rekindle_watch_age_seconds" in page
@@ -96,7 +97,7 @@ def test_probes_and_metrics_answer(api, operator):
 
 def test_log_lines_are_json_and_name_the_job(api, operator):
     job = api.restore()
-    api.until_waiting("EngineNotFound")
+    api.until_noticed("Warning", "EngineNotFound")
     [line] = [line for line in operator.lines() if line["message"] == "job moved"]
     assert (line["namespace"], line["name"], line["uid"]) == (api.namespace, "photo", job["metadata"]["uid"])
 
@@ -121,7 +122,7 @@ def test_one_operator_serves_several_namespaces_and_no_other(api, stopped_operat
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_operator_cleanly(operator, number):
     operator.process.send_signal(number)
-    assert operator.process.wait(15) == 0
+    assert operator.process.wait(60) == 0
     assert operator.lines()[-1]["message"] == "operator stopped"
     assert "Traceback" not in operator.log.read_text()
 
@@ -134,7 +135,7 @@ def test_a_restart_of_the_api_server_is_survived(api, operator, control_plane, t
     api.restore("before")
     api.until_running("before")
     control_plane.stop_component("kube-apiserver")
-    assert httpx.get(f"{operator.url}/healthz").status_code == 200
+    assert httpx.get(f"{operator.url}/healthz", timeout=60).status_code == 200
     control_plane.start_component("kube-apiserver")
     go.touch()
     assert api.until_finished("before", seconds=90)["phase"] == "Succeeded"

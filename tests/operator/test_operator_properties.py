@@ -152,7 +152,7 @@ def follow(snapshots: list[Snapshot]) -> JobStatus:
     return status
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(life=lives(), data=st.data())
 def test_lost_and_repeated_observations_end_in_the_same_state(life, data):
     seen = data.draw(st.lists(st.sampled_from(range(len(life))), max_size=12).map(sorted))
@@ -162,7 +162,7 @@ def test_lost_and_repeated_observations_end_in_the_same_state(life, data):
     assert partial.phase.finished
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(life=lives(), data=st.data())
 def test_old_observations_that_return_do_not_change_where_a_job_ends(life, data):
     status = JobStatus()
@@ -172,7 +172,7 @@ def test_old_observations_that_return_do_not_change_where_a_job_ends(life, data)
     assert essence(status) == essence(follow(life))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(life=lives(), cut=st.integers(min_value=0, max_value=30), cancel=st.booleans())
 def test_a_decision_made_twice_is_made_once(life, cut, cancel):
     snapshot = life[min(cut, len(life) - 1)]
@@ -183,7 +183,7 @@ def test_a_decision_made_twice_is_made_once(life, cut, cancel):
         assert not any(isinstance(action, CreateChild) for action in actions)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(life=lives(), cut=st.integers(min_value=0, max_value=30))
 def test_a_cancelled_job_ends_whenever_it_is_cancelled(life, cut):
     snapshot = life[min(cut, len(life) - 1)]
@@ -196,7 +196,7 @@ def test_a_cancelled_job_ends_whenever_it_is_cancelled(life, cut):
     assert actions == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(life=lives(), cut=st.integers(min_value=0, max_value=30), taken_back=st.booleans())
 def test_a_job_suspended_at_any_moment_loses_no_retry_and_goes_on_or_had_ended(life, cut, taken_back):
     snapshot = life[min(cut, len(life) - 1)]
@@ -221,7 +221,7 @@ def test_a_job_suspended_at_any_moment_loses_no_retry_and_goes_on_or_had_ended(l
     assert made.backoff_limit == 3 - (before.failures or 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(life=lives(), cut=st.integers(min_value=0, max_value=30))
 def test_conditions_keep_the_rules_of_kstatus_at_every_moment(life, cut):
     status, _ = settle(JobStatus(), life[min(cut, len(life) - 1)])
@@ -242,7 +242,6 @@ json_values = st.recursive(
 objects = st.dictionaries(st.sampled_from("abcd"), json_values, max_size=4)
 
 
-@settings(deadline=None)
 @given(before=objects, after=objects)
 def test_a_merge_patch_turns_one_object_into_the_other(before, after):
     assert apply_patch(before, merge_patch(before, after)) == after

@@ -61,8 +61,9 @@ def test_a_place_that_the_queue_takes_back_costs_no_retry(api, tmp_path):
 
 def test_a_queued_job_can_be_cancelled_suspended_and_given_up(api, eventually):
     api.engine("complete")
-    for name, spec in {"cancelled": {}, "suspended": {}, "late": {"startDeadlineSeconds": 3}}.items():
-        api.restore(name, queueName="team-a", **spec)
+    api.restore("late", queueName="team-a", startDeadlineSeconds=3)
+    for name in ("cancelled", "suspended"):
+        api.restore(name, queueName="team-a")
         api.until_waiting("AwaitingQueueAdmission", name)
     api.patch("restorejobs", "cancelled", {"spec": {"cancel": True}})
     api.patch("restorejobs", "suspended", {"spec": {"suspend": True}})

@@ -112,7 +112,7 @@ def test_a_container_that_needs_more_memory_than_its_limit_says_so(api):
 
 def test_a_job_whose_image_cannot_be_pulled_fails_at_its_start_deadline(api):
     api.engine(image="nowhere.invalid/engine:1", command=[])
-    api.restore(startDeadlineSeconds=3)
+    api.restore(startDeadlineSeconds=10)
     api.until_waiting("ImagePullFailed")
     assert end_of(api.until_finished()) == ("Failed", "StartDeadlineExceeded")
 
@@ -168,9 +168,11 @@ def test_a_namespace_that_is_deleted_goes_with_its_jobs_and_harms_no_other(
     api.engine("complete")
     api.restore()
     assert end_of(api.until_finished()) == ("Succeeded", "Completed")
-    assert httpx.get(f"{shared_operator.url}/healthz").status_code == 200
-    complaints = [line for line in shared_operator.lines() if line["level"] in {"WARNING", "ERROR"}]
-    assert len(complaints) <= 6, complaints
+    assert httpx.get(f"{shared_operator.url}/healthz", timeout=60).status_code == 200
+    complaints = [line for line in shared_operator.lines() if line["level"] in {"warning", "error"}]
+    assert before not in {line.get("namespace") for line in complaints}, complaints
+    # Events in it are refused: up to four for each job, by what goes first of its pod, child, account and Engine.
+    assert len(complaints) <= 12, complaints
     shared_operator.kill()
     shared_operator.start()
 

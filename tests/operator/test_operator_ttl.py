@@ -50,17 +50,17 @@ def test_a_time_that_is_set_after_the_end_counts_from_the_end(api):
 
 def test_a_time_that_is_taken_back_keeps_the_job(api):
     api.engine("complete")
-    api.restore("kept", ttlSecondsAfterSucceeded=3)
-    api.restore("goes", ttlSecondsAfterSucceeded=4)
+    api.restore("kept", ttlSecondsAfterSucceeded=10)
+    api.restore("goes", ttlSecondsAfterSucceeded=11)
     api.until_finished("kept")
     api.patch("restorejobs", "kept", {"spec": {"ttlSecondsAfterSucceeded": None}})
     api.until_gone("restorejobs", "goes")
-    assert api.status("kept")["observedGeneration"] == 2
+    api.until(lambda status: status["observedGeneration"] == 2, "kept")
 
 
 def test_a_restarted_operator_deletes_what_is_due(api, shared_operator):
     api.engine("complete")
-    api.restore(ttlSecondsAfterSucceeded=2)
+    api.restore(ttlSecondsAfterSucceeded=10)
     api.until_finished()
     shared_operator.kill()
     shared_operator.start()
@@ -69,14 +69,13 @@ def test_a_restarted_operator_deletes_what_is_due(api, shared_operator):
 
 def test_a_job_that_was_made_anew_under_the_same_name_is_not_deleted_for_the_old_one(api):
     api.engine("complete")
-    api.restore(ttlSecondsAfterSucceeded=3)
-    api.restore("mark", ttlSecondsAfterSucceeded=4)
+    api.restore(ttlSecondsAfterSucceeded=10)
+    api.restore("mark", ttlSecondsAfterSucceeded=11)
     api.until_finished()
     api.delete("restorejobs", "photo")
     api.until_gone("restorejobs", "photo")
     again = api.restore()
     assert api.until_finished()["phase"] == "Succeeded"
-    api.until_finished("mark")
     api.until_gone("restorejobs", "mark")
     assert api.get("restorejobs", "photo")["metadata"]["uid"] == again["metadata"]["uid"]
 

@@ -48,7 +48,7 @@ STEPS: dict[str, Callable[[Pixels, float], Pixels]] = {
     strength=st.floats(0, 1),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_step_keeps_shape_range_and_its_argument(
     name: str, height: int, width: int, channels: int, strength: float, seed: int
 ) -> None:
@@ -176,7 +176,6 @@ def test_sharpening_an_edge_leaves_no_halo() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
-@settings(deadline=None)
 def test_blocks_survive_the_transform(down: int, across: int) -> None:
     plane = np.random.default_rng(down * across).random((down * 8 + 3, across * 8 + 5), np.float32)
     rows, high, wide = dct.cut(plane, 0, 0)
@@ -185,7 +184,6 @@ def test_blocks_survive_the_transform(down: int, across: int) -> None:
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(64, 1000), st.integers(0, 40))
-@settings(deadline=None)
 def test_tiles_part_every_photo_without_gap_or_overlap(height: int, width: int, size: int, overlap: int) -> None:
     covered = np.zeros((height, width), np.uint8)
     for tile in tile_grid(height, width, size=size, overlap=overlap):

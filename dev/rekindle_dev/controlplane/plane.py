@@ -198,7 +198,7 @@ class ControlPlane:
         """
         self.kubectl("create", "namespace", name)
         manager = self._children["kube-controller-manager"]
-        manager.wait_until(lambda: self._has_account(name), seconds=30)
+        manager.wait_until(lambda: self._has_account(name), seconds=120)
 
     def get(self, path: str) -> str:
         """Return what the API server answers to a GET of `path`."""

@@ -8,7 +8,7 @@ from typing import Self
 
 from rekindle_dev.processes import Child, Program
 
-_READY_SECONDS = 30.0
+_READY_SECONDS = 120.0
 
 
 class ProcessNode:

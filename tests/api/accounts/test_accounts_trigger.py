@@ -221,7 +221,7 @@ def test_the_hash_written_in_sql_is_that_of_the_standard(project: Project, key: 
     assert _in_sql(project, bytes.fromhex(key), bytes.fromhex(message)).hex() == wanted
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.binary(min_size=1, max_size=130), message=st.binary(max_size=300))
 def test_the_hash_written_in_sql_is_pythons(project: Project, key: bytes, message: bytes) -> None:
     assert _in_sql(project, key, message) == hmac.new(key, message, hashlib.sha256).digest()
