@@ -105,7 +105,8 @@ def ask_node(bench: "Bench", plane: "ControlPlane", certificate: str | None) -> 
         with urllib.request.urlopen(url, context=context, timeout=10) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
-        return error.code
+        with error:
+            return error.code
 
 
 def test_only_a_client_that_the_api_server_allows_reads_logs_from_the_node(

@@ -48,7 +48,8 @@ class Judge:
             with urllib.request.urlopen(forwarded, timeout=10) as reply:  # noqa: S310 - same
                 theirs = json.load(reply)
         except urllib.error.HTTPError as error:
-            return error.read()
+            with error:
+                return error.read()
         where = f"{request.method} {request.url.path.rpartition('/')[0]}"
         self.strange |= {f"{where}: {each}" for each in differences(answer, theirs)}
         return None

@@ -66,6 +66,7 @@ class StripeMock:
         try:
             with urllib.request.urlopen(self.url, timeout=2):  # noqa: S310 - our own URL
                 return True
-        except urllib.error.HTTPError:
+        except urllib.error.HTTPError as answer:
             # It asks for a key: it is there.
+            answer.close()
             return True
