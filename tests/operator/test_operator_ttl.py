@@ -87,11 +87,13 @@ def test_animations_have_a_time_to_live_too(api):
 
 
 def test_the_results_of_a_deleted_job_stay_in_the_object_store(api, object_store, bucket):
-    object_store.client().put_object(Bucket=bucket, Key="results/photo/manifest.json", Body=b"{}")
+    client = object_store.client()
+    client.put_object(Bucket=bucket, Key="results/photo/manifest.json", Body=b"{}")
     api.engine("complete")
     where = {"bucket": bucket, "prefix": "results/photo"}
     api.restore(ttlSecondsAfterSucceeded=0, output=where)
     api.until_gone("restorejobs", "photo")
-    [kept] = object_store.client().list_objects_v2(Bucket=bucket)["Contents"]
+    [kept] = client.list_objects_v2(Bucket=bucket)["Contents"]
     assert kept["Key"] == "results/photo/manifest.json"
-    object_store.client().delete_object(Bucket=bucket, Key=kept["Key"])
+    client.delete_object(Bucket=bucket, Key=kept["Key"])
+    client.close()

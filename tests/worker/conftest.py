@@ -184,6 +184,7 @@ class Workplace:
             if pod.process.poll() is None:
                 pod.process.send_signal(signal.SIGKILL)
             pod.process.communicate()
+        self.client.close()
 
 
 @pytest.fixture

@@ -484,5 +484,6 @@ async def world(
             with suppress(ProcessLookupError):
                 process.kill()
             process.wait()
+        made.s3.close()
     storage.close()
     await database.close()
