@@ -5,9 +5,8 @@ import contextlib
 import datetime as dt
 import secrets
 import ssl
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from tests.api.answering import answer, serving
+from tests.loops import LoopThread
 
 from rekindle_api.database import Database
 from rekindle_api.database.connection import migration_engine
@@ -86,32 +86,24 @@ class TlsFront:
     encrypted: int = 0
     """How many connections asked for TLS, and went on after the handshake."""
     plain: int = 0
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     @contextlib.contextmanager
     def serving(self) -> Iterator["TlsFront"]:
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        loop = LoopThread("TLS front")
+        server = loop.do(asyncio.start_server(self._serve, "127.0.0.1", 0))
         self.port = server.sockets[0].getsockname()[1]
-        thread = threading.Thread(target=self._loop.run_forever)
-        thread.start()
         try:
             yield self
         finally:
-            asyncio.run_coroutine_threadsafe(self._end(server), self._loop).result(timeout=20)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            thread.join()
-            self._loop.close()
+            loop.do(self._end(server))
+            loop.close()
 
     @staticmethod
     async def _end(server: asyncio.Server) -> None:
         server.close()
-        running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
             first = await reader.readexactly(8)
             if first[4:] == _SSL_REQUEST:
                 writer.write(b"S")
@@ -122,9 +114,9 @@ class TlsFront:
             else:
                 self.plain += 1
             behind, to_server = await asyncio.open_connection("127.0.0.1", self.server_port)
-            to_server.write(first)
-            await asyncio.gather(_pipe(reader, to_server), _pipe(behind, writer))
-        writer.close()
+            with contextlib.closing(to_server):
+                to_server.write(first)
+                await asyncio.gather(_pipe(reader, to_server), _pipe(behind, writer))
 
 
 async def _pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

@@ -260,15 +260,18 @@ class Operator:
             self.process.kill()
             self.process.wait(60)
 
+    def metrics(self) -> str:
+        """Return all metrics, in Prometheus' text format."""
+        return httpx.get(f"{self.url}/metrics", timeout=60).text
+
     def metric(self, name: str) -> float:
         """Return a metric without labels."""
-        page = httpx.get(f"{self.url}/metrics", timeout=60).text
-        return next(float(line.split(" ")[1]) for line in page.splitlines() if line.startswith(f"{name} "))
+        lines = self.metrics().splitlines()
+        return next(float(line.split(" ")[1]) for line in lines if line.startswith(f"{name} "))
 
     def writes(self) -> float:
         """Return how many requests that change something it has made since its start."""
-        page = httpx.get(f"{self.url}/metrics", timeout=60).text
-        samples = [line for line in page.splitlines() if line.startswith("rekindle_api_requests_total")]
+        samples = [line for line in self.metrics().splitlines() if line.startswith("rekindle_api_requests_total")]
         return sum(float(line.rsplit(" ", 1)[1]) for line in samples if not ('"GET"' in line or '"WATCH"' in line))
 
 

@@ -3,20 +3,19 @@
 import asyncio
 import json
 import ssl
-import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import yaml
 from aiohttp import web
+from tests.loops import LoopThread
 
 from rekindle_dev.controlplane.certificates import Authority
 
-T = TypeVar("T")
 Asked = Callable[[web.Request], bool]
 _HOP = {"host", "connection", "transfer-encoding", "content-length", "content-encoding"}
 
@@ -65,10 +64,8 @@ class FaultyProxy:
         self._dead: set[asyncio.Transport] = set()
         self._open: set[asyncio.Transport] = set()
         self._watches: set[asyncio.Task[Any]] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="faulty proxy", daemon=True)
-        self._thread.start()
-        port = self._do(self._start())
+        self._loop = LoopThread("faulty proxy")
+        port = self._loop.do(self._start())
         config = yaml.safe_load(plane.kubeconfig.read_text())
         config["clusters"][0]["cluster"] = {
             "server": f"https://127.0.0.1:{port}",
@@ -107,9 +104,7 @@ class FaultyProxy:
         self._call(lambda: self._dead.update(self._open))
 
     def close(self) -> None:
-        self._do(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._loop.do(self._stop())
         self._loop.close()
 
     def _add(self, refusal: Refusal) -> None:
@@ -119,10 +114,7 @@ class FaultyProxy:
         async def call() -> None:
             function(*arguments)
 
-        self._do(call())
-
-    def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        self._loop.do(call())
 
     async def _start(self) -> int:
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=self._trust))
@@ -145,13 +137,6 @@ class FaultyProxy:
             await asyncio.sleep(0)
         await self._runner.cleanup()
         await self._session.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        # Transports tell of their end, and close their sockets, in later turns of the loop.
-        for _ in range(10):
-            await asyncio.sleep(0)
 
     async def _visit(self, request: web.Request) -> web.StreamResponse:
         transport = request.transport

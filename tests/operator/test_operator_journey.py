@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("process_node", "operator")]
@@ -100,8 +99,8 @@ def test_a_restart_with_nothing_changed_writes_nothing(api, operator, tmp_path, 
     polled = 'rekindle_api_requests_total{code="200",verb="GET"}'
 
     def has_polled_twice() -> bool:
-        page = httpx.get(f"{operator.url}/metrics", timeout=60).text
-        return any(line.startswith(polled) and float(line.rsplit(" ", 1)[1]) > 20 for line in page.splitlines())
+        lines = operator.metrics().splitlines()
+        return any(line.startswith(polled) and float(line.rsplit(" ", 1)[1]) > 20 for line in lines)
 
     eventually(has_polled_twice)
     after = {job["metadata"]["name"]: job["metadata"]["resourceVersion"] for job in api.items("restorejobs")}

@@ -88,7 +88,7 @@ def test_probes_and_metrics_answer(api, operator):
     assert httpx.get(f"{operator.url}/readyz", timeout=60).status_code == 200
     api.restore()
     api.until_noticed("Warning", "EngineNotFound")
-    page = httpx.get(f"{operator.url}/metrics", timeout=60).text
+    page = operator.metrics()
     assert 'rekindle_jobs{kind="RestoreJob",phase="Pending"} 1.0' in page
     assert "rekindle_queue_depth 0.0" in page
     assert "rekindle_watch_age_seconds" in page
