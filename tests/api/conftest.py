@@ -303,7 +303,7 @@ async def start_api(
 
 @asynccontextmanager
 async def _serving(app: FastAPI) -> AsyncIterator[tuple[Server, str]]:
-    server = Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=5))
+    server = Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=60))
     task = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(20):
