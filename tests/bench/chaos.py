@@ -82,10 +82,12 @@ async def _kill_again_and_again(plane: ControlPlane, namespace: str, done: async
     for kills in itertools.count():
         operator = Operator(plane, namespace)
         operator.launch(identity="chaos")
-        while operator.alive() and not operator.ready() and not await _within(0.05, done):
-            pass
-        await _within(_LIFE, done)
-        operator.kill()
+        try:
+            while operator.alive() and not operator.ready() and not await _within(0.05, done):
+                pass
+            await _within(_LIFE, done)
+        finally:
+            operator.kill()
         if done.is_set():
             return kills
     raise AssertionError("it counts for ever")

@@ -299,18 +299,20 @@ def shared_operator(
     """A running operator for all tests of a module; see `shared_api`."""
     log = tmp_path_factory.mktemp("shared-operator") / "operator.log"
     operator = Operator(control_plane.kubeconfig, shared_namespace, log)
-    operator.start()
-    yield operator
-    operator.kill()
+    try:
+        operator.start()
+        yield operator
+    finally:
+        operator.kill()
 
 
 @pytest.fixture
 def shared_api(control_plane: Any, shared_operator: Operator) -> Iterator[Api]:
     """The API server as an admin sees it, in the namespace of the shared operator, which is empty at first."""
     api = Api(control_plane, shared_operator.namespace)
-    yield api
-    api.clear()
-    api.client.close()
+    with api.client:
+        yield api
+        api.clear()
 
 
 @pytest.fixture

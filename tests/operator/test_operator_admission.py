@@ -47,10 +47,12 @@ def crowd_of(api):
 
         thread = threading.Thread(target=follow, daemon=True)
         thread.start()
-        yield crowd
-        stop.set()
-        api.create("pods", LAST_POD)
-        thread.join(10)
+        try:
+            yield crowd
+        finally:
+            stop.set()
+            api.create("pods", LAST_POD)
+            thread.join(60)
     api.delete("pods", "last", gracePeriodSeconds=0)
 
 

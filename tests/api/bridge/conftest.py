@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from kubernetes.aio import client, config
+from tests.loops import connections_closed
 
 from rekindle_api.attempts.models import AnimationAttempt, RestoreAttempt
 from rekindle_api.attempts.repository import A
@@ -487,3 +488,5 @@ async def world(
         made.s3.close()
     storage.close()
     await database.close()
+    # A request that the end of a bridge broke off takes leave of the API server.
+    await connections_closed()
