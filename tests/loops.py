@@ -1,4 +1,4 @@
-"""How an event loop of tests ends: without a task, and without an open socket that a later test were blamed for."""
+"""How an event loop of tests ends: without a task, and without an open socket, for which a later test would fail."""
 
 import asyncio
 import threading
