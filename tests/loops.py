@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -31,13 +31,21 @@ class LoopThread:
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
-    def do(self, work: Coroutine[Any, Any, T], seconds: float = 90) -> T:
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the loop and return what it returns.
 
         Raises:
-            TimeoutError: It took too long.
+            TimeoutError: It took longer than 90 s.
         """
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(90)
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Call a function in the loop, and wait until it has returned."""
+
+        async def call() -> None:
+            function(*arguments)
+
+        self.do(call())
 
     def close(self) -> None:
         """Cancel what runs, and end; servers must be closed already."""

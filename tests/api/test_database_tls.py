@@ -95,12 +95,8 @@ class TlsFront:
         try:
             yield self
         finally:
-            loop.do(self._end(server))
+            loop.call(server.close)
             loop.close()
-
-    @staticmethod
-    async def _end(server: asyncio.Server) -> None:
-        server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):

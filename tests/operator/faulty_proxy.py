@@ -89,32 +89,26 @@ class FaultyProxy:
     def hold(self, asked: Asked) -> None:
         """Forward requests that are `asked`, but keep their answers until `release`."""
         self._released.clear()
-        self._call(self._held.append, asked)
+        self._loop.call(self._held.append, asked)
 
     def release(self) -> None:
-        self._call(self._held.clear)
-        self._call(self._released.set)
+        self._loop.call(self._held.clear)
+        self._loop.call(self._released.set)
 
     def end_watches(self) -> None:
         """Break off all watches, as a restarted API server does."""
-        self._call(lambda: [task.cancel() for task in self._watches])
+        self._loop.call(lambda: [task.cancel() for task in self._watches])
 
     def go_silent(self) -> None:
         """Forward nothing more over the connections that exist, without closing them; new ones are served."""
-        self._call(lambda: self._dead.update(self._open))
+        self._loop.call(lambda: self._dead.update(self._open))
 
     def close(self) -> None:
         self._loop.do(self._stop())
         self._loop.close()
 
     def _add(self, refusal: Refusal) -> None:
-        self._call(self._refusals.append, refusal)
-
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
-        async def call() -> None:
-            function(*arguments)
-
-        self._loop.do(call())
+        self._loop.call(self._refusals.append, refusal)
 
     async def _start(self) -> int:
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=self._trust))
